@@ -1,0 +1,116 @@
+"""What every adapter answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from orchcore.agents.invocation import Invocation
+from orchcore.events import AgentEvent
+from orchcore.results import TurnResult
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """The process that makes one turn.
+
+    Attributes:
+        argv: Program and arguments; the program is looked up in the child's PATH.
+        env: Variables the adapter sets, over the environment policy's.
+        stdin: Bytes fed to the child, after which its stdin is closed.
+        files: Files to write before the start: absolute path to content.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    stdin: bytes = b""
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a CLI can do; asking for anything else is refused before a process starts.
+
+    Attributes:
+        resume: Continues a conversation by id.
+        fork: Branches a conversation.
+        schema: Takes a JSON schema for the answer (else it goes into the prompt).
+        tools: Takes a list of allowed tools.
+        chosen_session_id: Takes a session id chosen beforehand.
+        max_turns: Takes a limit of model turns.
+        usage_streams: Reports usage while it works, not only at the end.
+        simulated: Answers are made up; everything they touch is marked.
+    """
+
+    resume: bool = False
+    fork: bool = False
+    schema: bool = False
+    tools: bool = False
+    chosen_session_id: bool = False
+    max_turns: bool = False
+    usage_streams: bool = False
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a process ended, as far as it is known to a parser.
+
+    Attributes:
+        exit_code: Negative for a signal; ``None`` if it was never known.
+        stderr_tail: The last 8 KiB of stderr, decoded with replacement.
+        cut_line: A last line without its newline, or empty.
+        ended_by_us: Whether the tree was ended by orchcore *before* a final event was read.
+    """
+
+    exit_code: int | None
+    stderr_tail: str = ""
+    cut_line: bytes = b""
+    ended_by_us: bool = False
+
+
+class Parser(Protocol):
+    """Reads one turn's stream. Stateful, made anew for each turn, does no I/O."""
+
+    def parse(self, line: bytes) -> Sequence[AgentEvent]:
+        """The events of one whole line (without its newline). Never raises on any bytes."""
+        ...
+
+    def finish(self, ending: Ending) -> TurnResult:
+        """The verdict, once the stream is over. Never raises, never falsely succeeds."""
+        ...
+
+
+class Adapter(Protocol):
+    """One kind of agent CLI."""
+
+    @property
+    def name(self) -> str:
+        """The adapter's name, as in configuration: ``claude``."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
+
+    @property
+    def program(self) -> str:
+        """The program looked up in PATH to tell whether it is installed; may be empty."""
+        ...
+
+    @property
+    def login_env(self) -> tuple[str, ...]:
+        """Variables of ours that the CLI needs for its own login and endpoint."""
+        ...
+
+    def command(self, invocation: Invocation) -> Launch:
+        """The process that makes this turn.
+
+        Raises:
+            UsageError: The CLI cannot honour *invocation* (``unsupported-option``).
+        """
+        ...
+
+    def parser(self, invocation: Invocation) -> Parser:
+        """A fresh parser for that process's stdout."""
+        ...

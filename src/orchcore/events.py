@@ -1,0 +1,456 @@
+"""Everything that can happen in a run, one class per happening.
+
+Two closed unions. ``AgentEvent`` is what an agent said, as its adapter understood it: no time,
+no node. ``Event`` is what happened in a run: every one has ``at`` (unix seconds), most have
+``node`` (a node's id, ``review``, or an instance's, ``review:codex``). Their JSON form (see
+``event_json``) is public; ``SCHEMA_VERSION`` counts its breaking changes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, TypeAdapter
+
+from orchcore.results import Failure, NodeState, Usage
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    """The CLI told its conversation's id and, mostly, its model and version."""
+
+    session_id: str
+    model: str | None = None
+    version: str | None = None
+    kind: Literal["session"] = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class TextWritten:
+    """The agent wrote *text*: a whole message, or a piece of one if *partial*."""
+
+    text: str
+    partial: bool = False
+    kind: Literal["text"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingWritten:
+    """The agent thought aloud; an empty *text* is a sign of life only."""
+
+    text: str
+    partial: bool = False
+    kind: Literal["thinking"] = "thinking"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """The agent called a tool; *summary* is one line of its input (a command, a path)."""
+
+    call_id: str
+    name: str
+    summary: str = ""
+    kind: Literal["tool_started"] = "tool_started"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolEnded:
+    """A tool call is over; *ok* as the CLI says, *denied* if it was not allowed to run."""
+
+    call_id: str
+    name: str
+    ok: bool
+    denied: bool = False
+    kind: Literal["tool_ended"] = "tool_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReported:
+    """Tokens and cost so far in this turn (sums, not steps)."""
+
+    usage: Usage
+    cost_usd: float | None = None
+    kind: Literal["usage"] = "usage"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryNoticed:
+    """The CLI itself retries a request after *delay_s*."""
+
+    reason: str
+    attempt: int | None = None
+    delay_s: float | None = None
+    kind: Literal["retry_noticed"] = "retry_noticed"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitNoticed:
+    """The CLI told the state of a rate limit; *resets_at* is unix time."""
+
+    status: str
+    resets_at: float | None = None
+    kind: Literal["limit_noticed"] = "limit_noticed"
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeGiven:
+    """A warning or a keep-alive of the CLI; an empty *text* is a sign of life only."""
+
+    text: str = ""
+    kind: Literal["notice"] = "notice"
+
+
+@dataclass(frozen=True, slots=True)
+class FinalGiven:
+    """The CLI's final event was read: the process should end now."""
+
+    ok: bool
+    kind: Literal["final"] = "final"
+
+
+type AgentEvent = (
+    SessionStarted
+    | TextWritten
+    | ThinkingWritten
+    | ToolStarted
+    | ToolEnded
+    | UsageReported
+    | RetryNoticed
+    | LimitNoticed
+    | NoticeGiven
+    | FinalGiven
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDrawn:
+    """One node of the plan, as much as a display needs.
+
+    Attributes:
+        id: Node id.
+        role: ``phase``, ``agent`` or ``gate``.
+        needs: Ids of the nodes it is wired to.
+        fan: Whether it has instances.
+        instances: Ids of its instances known before the run, else empty.
+        where: ``file:line`` of its declaration.
+        optional: Whether its failure leaves the run green.
+    """
+
+    id: str
+    role: Literal["phase", "agent", "gate"]
+    needs: tuple[str, ...]
+    fan: bool
+    instances: tuple[str, ...]
+    where: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The plan is complete and its first node is about to start."""
+
+    at: float
+    run: str
+    orchfile: str
+    jobs: int
+    nodes: tuple[NodeDrawn, ...]
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    folder: str = ""
+    schema_version: int = SCHEMA_VERSION
+    kind: Literal["run_started"] = "run_started"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeExpanded:
+    """A fan-out's instances are known: *instances* are their ids, in order."""
+
+    at: float
+    node: str
+    instances: tuple[str, ...]
+    kind: Literal["node_expanded"] = "node_expanded"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """An instance (or a node without instances) starts its *attempt*-th attempt, from 1."""
+
+    at: float
+    node: str
+    attempt: int
+    kind: Literal["attempt_started"] = "attempt_started"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryScheduled:
+    """An attempt failed; the next starts after *delay_s*."""
+
+    at: float
+    node: str
+    attempt: int
+    attempts: int
+    delay_s: float
+    failure: Failure
+    kind: Literal["retry_scheduled"] = "retry_scheduled"
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceEnded:
+    """An instance of a fan-out reached its final state.
+
+    Attributes:
+        reason: Why it is not ``passed``, one line; the reason chain of a skip.
+        value: Its result as JSON; ``None`` if there is none or it cannot be stored.
+        brief: Its result in a few words, for people.
+        trace: The user's own frames of an exception, one per line.
+        last_lines: The last lines an agent said before a failure.
+        simulated: Whether a demo agent had a part in it.
+    """
+
+    at: float
+    node: str
+    state: NodeState
+    duration_s: float = 0.0
+    attempt: int = 1
+    reason: str = ""
+    failure: Failure | None = None
+    value: str | None = None
+    brief: str = ""
+    trace: str = ""
+    last_lines: tuple[str, ...] = ()
+    cost_usd: float | None = None
+    turns: int = 0
+    unpriced_turns: int = 0
+    folder: str = ""
+    simulated: bool = False
+    kind: Literal["instance_ended"] = "instance_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEnded:
+    """A node reached its final state; fields as in ``InstanceEnded``, sums over instances."""
+
+    at: float
+    node: str
+    state: NodeState
+    duration_s: float = 0.0
+    attempt: int = 1
+    reason: str = ""
+    failure: Failure | None = None
+    value: str | None = None
+    brief: str = ""
+    trace: str = ""
+    last_lines: tuple[str, ...] = ()
+    cost_usd: float | None = None
+    turns: int = 0
+    unpriced_turns: int = 0
+    folder: str = ""
+    simulated: bool = False
+    optional: bool = False
+    kind: Literal["node_ended"] = "node_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """An agent process is about to start.
+
+    Attributes:
+        turn: ``turn-1``: unique within the instance's attempt; also its folder's name.
+        folder: Where its transcript goes, absolute.
+    """
+
+    at: float
+    node: str
+    attempt: int
+    turn: str
+    agent: str
+    adapter: str
+    model: str | None
+    prompt: str
+    folder: str
+    session_id: str | None = None
+    parent: str | None = None
+    kind: Literal["turn_started"] = "turn_started"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSaid:
+    """A running turn's agent said *event*."""
+
+    at: float
+    node: str
+    turn: str
+    event: AgentEvent
+    kind: Literal["agent_said"] = "agent_said"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """An agent process is gone, its whole tree too, and this is what it came to.
+
+    Attributes:
+        answer: The validated answer as JSON, or the text as a JSON string.
+        failure: ``None`` exactly when the turn succeeded.
+    """
+
+    at: float
+    node: str
+    attempt: int
+    turn: str
+    duration_s: float
+    text: str
+    answer: str | None
+    session_id: str | None
+    usage: Usage
+    cost_usd: float | None
+    failure: Failure | None
+    exit_code: int | None
+    simulated: bool = False
+    warnings: tuple[str, ...] = ()
+    kind: Literal["turn_ended"] = "turn_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class SubStepStarted:
+    """A body called a step or a command; *label* says which, *path* is unique in the attempt."""
+
+    at: float
+    node: str
+    attempt: int
+    path: str
+    step: Literal["step", "command"]
+    label: str
+    kind: Literal["step_started"] = "step_started"
+
+
+@dataclass(frozen=True, slots=True)
+class SubStepEnded:
+    """A step or command is over; *value* is its result as JSON where it can be stored."""
+
+    at: float
+    node: str
+    attempt: int
+    path: str
+    duration_s: float
+    failure: Failure | None = None
+    value: str | None = None
+    exit_code: int | None = None
+    kind: Literal["step_ended"] = "step_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked:
+    """A gate waits for a person; *value* is what is to be approved, pretty-printed."""
+
+    at: float
+    node: str
+    question: str
+    value: str
+    kind: Literal["approval_asked"] = "approval_asked"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalGiven:
+    """A gate was answered; *by* is a person, or ``--yes``."""
+
+    at: float
+    node: str
+    approved: bool
+    by: str
+    kind: Literal["approval_given"] = "approval_given"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStalled:
+    """A turn's agent said nothing for *silent_s*; its tree is being ended."""
+
+    at: float
+    node: str
+    turn: str
+    silent_s: float
+    limit_s: float
+    last_line: str = ""
+    kind: Literal["stalled"] = "stalled"
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something a person should know; *node* is empty when it concerns the run."""
+
+    at: float
+    text: str
+    node: str = ""
+    kind: Literal["warned"] = "warned"
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """The run is being ended early: a signal, ``-x``, ``--maxfail``, a cancellation."""
+
+    at: float
+    reason: str
+    forced: bool = False
+    kind: Literal["stop_requested"] = "stop_requested"
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """Nothing of the run is pending any more.
+
+    Attributes:
+        states: How many nodes ended in each state (a fan-out counts once per instance).
+        cost_usd: What the priced turns cost together.
+    """
+
+    at: float
+    run: str
+    exit_code: int
+    duration_s: float
+    states: Mapping[str, int]
+    cost_usd: float = 0.0
+    turns: int = 0
+    unpriced_turns: int = 0
+    simulated: bool = False
+    kind: Literal["run_ended"] = "run_ended"
+
+
+type Event = (
+    RunStarted
+    | NodeExpanded
+    | AttemptStarted
+    | RetryScheduled
+    | InstanceEnded
+    | NodeEnded
+    | TurnStarted
+    | AgentSaid
+    | TurnEnded
+    | SubStepStarted
+    | SubStepEnded
+    | ApprovalAsked
+    | ApprovalGiven
+    | AgentStalled
+    | Warned
+    | StopRequested
+    | RunEnded
+)
+
+
+@cache
+def _adapter() -> TypeAdapter[Event]:
+    return TypeAdapter(Annotated[Event, Discriminator("kind")])
+
+
+def event_json(event: Event) -> bytes:
+    """*event* as one line of JSON, without its newline."""
+    return _adapter().dump_json(event)
+
+
+def event_from_json(line: bytes | str) -> Event:
+    """The event that ``event_json`` wrote.
+
+    Raises:
+        pydantic.ValidationError: *line* is not an event of this schema version.
+    """
+    return _adapter().validate_json(line)
