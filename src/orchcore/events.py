@@ -150,7 +150,13 @@ class NodeDrawn:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The plan is complete and its first node is about to start."""
+    """The plan is complete and its first node is about to start.
+
+    Attributes:
+        jobs: How many turns and commands may run at once.
+        folder: The run's folder, absolute; empty when nothing is recorded.
+        budget_usd: What the run may cost; ``None``: no limit.
+    """
 
     at: float
     run: str
@@ -159,6 +165,7 @@ class RunStarted:
     nodes: tuple[NodeDrawn, ...]
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     folder: str = ""
+    budget_usd: float | None = None
     schema_version: int = SCHEMA_VERSION
     kind: Literal["run_started"] = "run_started"
 
@@ -259,6 +266,7 @@ class TurnStarted:
     Attributes:
         turn: ``turn-1``: unique within the instance's attempt; also its folder's name.
         folder: Where its transcript goes, absolute.
+        idle_s: Silence that will count as a stall; ``None``: not told.
     """
 
     at: float
@@ -272,6 +280,7 @@ class TurnStarted:
     folder: str
     session_id: str | None = None
     parent: str | None = None
+    idle_s: float | None = None
     kind: Literal["turn_started"] = "turn_started"
 
 
