@@ -1,0 +1,234 @@
+"""What a body calls while it runs: commands, several things at once, skipping."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from orchcore.errors import OutsideRunError, Problem
+from orchcore.policies import Duration, duration_s
+from orchcore.results import Completed, Failure, TurnFailed
+
+
+class Skip(Exception):  # noqa: N818  the language's word
+    """Raised by a body: this node has nothing to do, and why.
+
+    Example:
+        >>> raise Skip("no Python files changed")
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """A program to run from a body.
+
+    Attributes:
+        argv: Program and arguments; no shell.
+        cwd: Working directory, absolute.
+        timeout_s: Wall time; ``None``: no limit.
+        check: Whether a non-zero exit raises.
+        rerun: Whether a resumed run asks again.
+        env: Extra variables.
+    """
+
+    argv: tuple[str, ...]
+    cwd: Path
+    timeout_s: float | None = None
+    check: bool = False
+    rerun: bool = False
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """The running instance, as ``orchcore.resources.node`` gives it.
+
+    Attributes:
+        id: Instance id: ``review:codex``.
+        key: Its label, or the node's id outside a fan-out.
+        attempt: From 1.
+        run: The run's id.
+        artifacts: This instance's own folder, kept.
+        spent_usd: What its turns have cost so far.
+        budget_left_usd: ``None`` without a budget.
+    """
+
+    id: str
+    key: str
+    attempt: int
+    run: str
+    artifacts: Path
+    spent_usd: float = 0.0
+    budget_left_usd: float | None = None
+
+
+class Body(Protocol):
+    """A running body, as execution sees it."""
+
+    async def step(self, step: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
+        """Runs a step as a recorded sub-step."""
+        ...
+
+    async def command(self, line: CommandLine) -> Completed:
+        """Runs a program as a recorded sub-step."""
+        ...
+
+    def facts(self) -> NodeFacts:
+        """The running instance."""
+        ...
+
+
+BODY: ContextVar[Body | None] = ContextVar("orchcore_body", default=None)
+
+
+def current_body(what: str) -> Body:
+    """The body that runs here.
+
+    Args:
+        what: Who asks, for the error.
+
+    Raises:
+        OutsideRunError: There is none.
+    """
+    body = BODY.get()
+    if body is None:
+        hint = f"call it in the body of a phase that orchcore runs; in a test use {what}.fn(...)"
+        raise OutsideRunError(
+            Problem("outside-run", f"{what} was called outside a running phase", None, (hint,))
+        )
+    return body
+
+
+async def command(
+    *argv: str | os.PathLike[str],
+    cwd: str | os.PathLike[str] | None = None,
+    timeout: Duration | None = None,  # noqa: ASYNC109  the limit covers the whole process tree
+    check: bool = False,
+    rerun: bool = False,
+    env: Mapping[str, str] | None = None,
+) -> Completed:
+    """Runs a program to its end, without a shell, as a recorded sub-step.
+
+    Args:
+        argv: Program and arguments.
+        cwd: Its working directory; by default the orchfile's project folder.
+        timeout: Wall time; the whole process tree is ended after it.
+        check: Raise if it exits with anything but 0.
+        rerun: Ask again when a run is resumed.
+        env: Variables added to ours.
+
+    Returns:
+        Exit code, stdout, stderr and duration.
+
+    Raises:
+        TurnFailed: It could not be started, took too long or, with *check*, failed.
+        OutsideRunError: No phase is running here.
+
+    Example:
+        >>> tests = await command("pytest", "-q", timeout="5m")
+        >>> tests.exit_code
+        0
+    """
+    body = current_body("command")
+    line = CommandLine(
+        tuple(os.fspath(part) for part in argv),
+        Path(os.fspath(cwd)) if cwd is not None else Path(),
+        None if timeout is None else duration_s(timeout),
+        check,
+        rerun,
+        env or {},
+    )
+    return await body.command(line)
+
+
+async def gather[T](
+    calls: Iterable[Awaitable[T]], /, *, limit: int | None = None, quorum: int | None = None
+) -> list[T]:
+    """Awaits several calls at once.
+
+    Args:
+        calls: What to await; a generator is drawn from only as far as *limit* allows.
+        limit: How many run at once; ``None``: all.
+        quorum: Enough successes; failures are then left out of the result. Without it the
+            first failure cancels the others, awaits them, and is raised.
+
+    Returns:
+        The results in the order of *calls*.
+
+    Raises:
+        TurnFailed: Fewer than *quorum* succeeded (kind ``quorum``).
+        Exception: Without *quorum*, whatever the first failing call raised.
+
+    Example:
+        >>> reviews = await gather((review(f) for f in files), limit=3)
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"gather(limit={limit}): at least one call must be allowed to run")
+    waiting = _Waiting(enumerate(calls), {})
+    outcome = _Outcome[T](quorum is None)
+    try:
+        async with asyncio.TaskGroup() as group:
+            if limit is None:
+                for index, call in waiting.calls:
+                    waiting.taken[index] = call
+                    group.create_task(outcome.settle(index, waiting), name=f"gather-{index}")
+            else:
+                for number in range(limit):
+                    group.create_task(outcome.draw(waiting), name=f"gather-worker-{number}")
+    except ExceptionGroup:
+        raise outcome.failed[0] from None
+    finally:
+        waiting.close()
+    if quorum is not None and len(outcome.done) < quorum:
+        raise _too_few(len(outcome.done), quorum, outcome.failed)
+    return [outcome.done[index] for index in sorted(outcome.done)]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Calls nobody has awaited yet."""
+
+    calls: Iterator[tuple[int, Awaitable[Any]]]
+    taken: dict[int, Awaitable[Any]]
+
+    def close(self) -> None:
+        """Closes coroutines that will never run, so that none is reported as forgotten."""
+        left = [*self.taken.values(), *(call for _, call in self.calls)]
+        for call in left:
+            if isinstance(call, Coroutine):
+                call.close()
+
+
+@dataclass(slots=True)
+class _Outcome[T]:
+    """What the calls of one ``gather`` came to."""
+
+    stop_at_first: bool
+    done: dict[int, T] = field(default_factory=dict[int, T])
+    failed: list[Exception] = field(default_factory=list[Exception])
+
+    async def settle(self, index: int, waiting: _Waiting) -> None:
+        try:
+            self.done[index] = await waiting.taken.pop(index)
+        except Exception as error:
+            self.failed.append(error)
+            if self.stop_at_first:
+                raise
+
+    async def draw(self, waiting: _Waiting) -> None:
+        for index, call in waiting.calls:
+            waiting.taken[index] = call
+            await self.settle(index, waiting)
+
+
+def _too_few(succeeded: int, quorum: int, failed: list[Exception]) -> TurnFailed:
+    first = f"; first failure: {failed[0]}" if failed else ""
+    total = succeeded + len(failed)
+    return TurnFailed(
+        Failure("quorum", f"{succeeded} of {total} calls succeeded, {quorum} needed{first}")
+    )
