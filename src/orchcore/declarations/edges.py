@@ -7,7 +7,7 @@ reads: the bargain of ``dataclasses.field()``. A marker that is used as a value 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn, Protocol, cast, overload
+from typing import Any, Protocol, cast, overload
 
 from orchcore.declarations.location import caller, line_at
 from orchcore.declarations.sources import FanOut, FanSettled, Settled, Source
@@ -27,7 +27,7 @@ class Items[T](Protocol):
     """A list, tuple, range or Sequence; not str, set or dict (they have no order or no items)."""
 
     def __iter__(self) -> Iterator[T]: ...
-    def __len__(self) -> NoReturn: ...
+    def __len__(self) -> int: ...
     def __contains__(self, value: object, /) -> bool: ...
     def __getitem__(self, index: int, /) -> T: ...
 
@@ -48,8 +48,8 @@ class Marker:
         """What to write instead of using the marker as a value."""
         return "take it as a parameter of the phase and use it in the body"
 
-    def _misused(self, how: str) -> NoReturn:
-        raise MarkerUsedError(
+    def _misused(self, how: str) -> MarkerUsedError:
+        return MarkerUsedError(
             Problem(
                 "edge-used-as-value",
                 f"{self.shown()} stands for a value that does not exist yet, so {how}",
@@ -58,31 +58,31 @@ class Marker:
             )
         )
 
-    def __bool__(self) -> NoReturn:
-        self._misused("it cannot be tested with `if`, `or`, `and`, `not`")
+    def __bool__(self) -> bool:
+        raise self._misused("it cannot be tested with `if`, `or`, `and`, `not`")
 
-    def __format__(self, spec: str) -> NoReturn:
-        self._misused("it cannot be put in a string")
+    def __format__(self, spec: str) -> str:
+        raise self._misused("it cannot be put in a string")
 
-    def __str__(self) -> NoReturn:
-        self._misused("it cannot be made a string")
+    def __str__(self) -> str:
+        raise self._misused("it cannot be made a string")
 
     def __repr__(self) -> str:
         return f"<{self.shown()}>"
 
-    def __len__(self) -> NoReturn:
-        self._misused("it has no length")
+    def __len__(self) -> int:
+        raise self._misused("it has no length")
 
-    def __iter__(self) -> NoReturn:
-        self._misused("it cannot be iterated")
+    def __iter__(self) -> Iterator[object]:
+        raise self._misused("it cannot be iterated")
 
-    def __getitem__(self, key: object) -> NoReturn:
-        self._misused(f"it has no item {key!r} here")
+    def __getitem__(self, key: object) -> object:
+        raise self._misused(f"it has no item {key!r} here")
 
     def __getattr__(self, name: str) -> object:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
-        self._misused(f"it has no attribute {name!r} here")
+        raise self._misused(f"it has no attribute {name!r} here")
 
 
 class _OfSource(Marker):
@@ -246,6 +246,5 @@ def settled(source: Any, /) -> Any:
         ... async def tally(outcomes: list[Outcome[Review]] = use(settled(review))) -> int: ...
     """
     if isinstance(source, FanOut):
-        of_fan: FanOut[Any] = source
-        return FanSettled(of_fan)
+        return FanSettled[Any](cast("Any", source))
     return Settled[Any](source)
