@@ -1,0 +1,209 @@
+"""The live view of a terminal: finished rows scroll away, what goes on stays below and moves."""
+
+import time
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import TextIO
+
+from rich.console import Console
+from rich.control import Control
+from rich.live import Live
+from rich.segment import ControlType
+from rich.text import Text
+
+from orchcore.events import Event, InstanceEnded, NodeEnded, RunEnded, RunStarted, Warned
+from orchcore.reporting.glyphs import glyphs_for
+from orchcore.reporting.layout import (
+    Size,
+    clip_line,
+    frame,
+    id_width,
+    line_cells,
+    reflowed_rows,
+    row_line,
+)
+from orchcore.reporting.leaf import Leaf
+from orchcore.reporting.sanitize import clean_line
+from orchcore.reporting.story import Story
+from orchcore.reporting.streams import Outlet
+from orchcore.reporting.styled import Line, painted_lines, wants_colour
+from orchcore.reporting.summary import summary
+from orchcore.reporting.wording import header, row_of
+
+_SPARE_ROWS = 1
+"""Below the frame: rich ends it with a line end when it stops."""
+
+
+class ConsoleDisplay:
+    """An observer that draws on a terminal.
+
+    ``on_event``, ``tick`` and ``close`` come from one thread; ``pause`` and ``resume`` may come
+    from another. The frame never shrinks by more lines than were printed above it, so the
+    status line stays where it is.
+    """
+
+    def __init__(
+        self,
+        out: TextIO,
+        environ: Mapping[str, str],
+        *,
+        clock: Callable[[], float] = time.time,
+        frame_s: float = 0.2,
+    ) -> None:
+        """Draws nothing yet.
+
+        Args:
+            out: The terminal.
+            environ: ``NO_COLOR``, ``FORCE_COLOR``, ``TERM``, ``COLUMNS`` and ``LINES`` count.
+            clock: Gives unix seconds.
+            frame_s: The least time between two frames.
+        """
+        self._outlet = Outlet(out)
+        self._colour = wants_colour(out, environ)
+        self._glyphs = glyphs_for(self._outlet.encoding)
+        self._console = Console(
+            file=self._outlet.stream,
+            force_terminal=True,
+            no_color=not self._colour,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            _environ=environ,
+        )
+        self._live: Live | None = None
+        self._story = Story()
+        self._due: list[Leaf | Line] = []
+        self._clock, self._frame_s = clock, frame_s
+        self._drawn_at = float("-inf")
+        self._drawn: list[int] = []
+        self._drawn_width = 0
+        self._paused = False
+        self._lock = Lock()
+
+    def on_event(self, event: Event) -> None:
+        """Takes *event* in; what it makes permanent is printed with the next frame."""
+        with self._lock:
+            self._story.tell(event)
+            self._note(event)
+
+    def tick(self) -> None:
+        """Draws a frame, if one is due."""
+        now = self._clock()
+        if abs(now - self._drawn_at) < self._frame_s or self._story.run is None:
+            return
+        with self._lock:
+            if not self._paused:
+                self._drawn_at = now
+                self._draw(now)
+
+    def pause(self) -> None:
+        """Prints what is due and leaves the terminal to somebody else; see ``resume``.
+
+        Gives up after two seconds if the terminal takes nothing.
+        """
+        if not self._lock.acquire(timeout=2):
+            return
+        try:
+            self._paused = True
+            self._end_live()
+        finally:
+            self._lock.release()
+
+    def resume(self) -> None:
+        """Goes on below whatever was written since ``pause``."""
+        with self._lock:
+            self._paused = False
+            self._drawn_at = float("-inf")
+
+    def close(self) -> None:
+        """Ends the live view and prints the summary."""
+        with self._lock:
+            self._end_live()
+        if self._story.run is not None:
+            lines = summary(self._story, self._glyphs, self._clock())
+            self._outlet.write(painted_lines(lines, colour=self._colour))
+        self._outlet.close()
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._due.append(header(event, self._story, self._glyphs))
+            case InstanceEnded():
+                self._due.append(self._story.leaf(event.node))
+            case NodeEnded() if not self._story.nodes[event.node].instances:
+                self._due.append(self._story.leaf(event.node))
+            case Warned():
+                self._due.append(((" ! ", "bold yellow"), (event.text, "yellow")))
+            case RunEnded():
+                self._drawn_at = float("-inf")
+            case _:
+                pass
+
+    def _draw(self, now: float) -> None:
+        if self._story.ended is not None:
+            self._end_live()
+            return
+        size = self._size()
+        printed = self._take_due(now, size)
+        lines = frame(self._story, now, Size(size.width, size.height - _SPARE_ROWS), self._glyphs)
+        missing = len(self._drawn) - len(printed) - len(lines)
+        padding: list[Line] = [()] * min(missing, size.height - 2 - len(lines))
+        lines = [*padding, *lines]
+        live = self._started_live()
+        self._undo_reflow(size.width)
+        live.update(_text(lines))
+        if printed:
+            self._console.print(_text(printed), soft_wrap=True)
+        else:
+            live.refresh()
+        self._drawn, self._drawn_width = [line_cells(line) for line in lines], size.width
+
+    def _size(self) -> Size:
+        width, height = self._console.size
+        return Size(max(width, 20), max(height, 3))
+
+    def _take_due(self, now: float, size: Size) -> list[Line]:
+        due, self._due = self._due, []
+        id_cells = id_width(self._story, size.width)
+        return [
+            row_line(row_of(item, self._story, now, self._glyphs), id_cells, size.width)
+            if isinstance(item, Leaf)
+            else clip_line(item, size.width)
+            for item in due
+        ]
+
+    def _started_live(self) -> Live:
+        if self._live is None:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        return self._live
+
+    def _end_live(self) -> None:
+        printed = self._take_due(self._clock(), self._size())
+        if self._live is not None:
+            self._undo_reflow(self._size().width)
+            self._live.stop()
+            self._live, self._drawn = None, []
+        if printed:
+            self._outlet.write(painted_lines(printed, colour=self._colour))
+
+    def _undo_reflow(self, width: int) -> None:
+        """Goes up to where the frame begins now that a narrower terminal has wrapped its lines.
+
+        rich goes up by as many rows as it has drawn; the rows the wrapping added come on top.
+        """
+        if not self._drawn or width >= self._drawn_width:
+            return
+        extra = reflowed_rows(self._drawn, width) - len(self._drawn)
+        up = ((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2)) * extra
+        self._console.control(
+            Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2), *up)
+        )
+
+
+def _text(lines: list[Line]) -> Text:
+    joined = Text("\n").join(
+        Text.assemble(*((clean_line(text), style) for text, style in line)) for line in lines
+    )
+    joined.no_wrap, joined.overflow = True, "ignore"
+    return joined

@@ -1,0 +1,261 @@
+"""A run so far, folded from its events.
+
+A ``Story`` belongs to one display, which tells it every event in order and draws what it finds.
+No I/O and no clock: the time comes with the events, or as an argument. Events for nodes that
+the plan did not draw are taken as they come: a display never fails a run.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from orchcore.events import (
+    AgentSaid,
+    AgentStalled,
+    ApprovalAsked,
+    ApprovalGiven,
+    AttemptStarted,
+    Event,
+    InstanceEnded,
+    NodeDrawn,
+    NodeEnded,
+    NodeExpanded,
+    RetryScheduled,
+    RunEnded,
+    RunStarted,
+    StopRequested,
+    SubStepEnded,
+    SubStepStarted,
+    TurnEnded,
+    TurnStarted,
+    Warned,
+)
+from orchcore.reporting.leaf import FINAL, Leaf
+
+TALLIED = (
+    "passed", "reused", "partial", "failed", "blocked", "skipped", "cancelled", "paused",
+    "running", "waiting",
+)  # fmt: skip
+"""States in the order in which they are counted out."""
+
+
+@dataclass(slots=True)
+class NodeStory:
+    """One node of the plan.
+
+    Attributes:
+        own: The node itself; what is shown until it has instances.
+        instances: By id, in their order; empty outside a fan-out.
+    """
+
+    drawn: NodeDrawn
+    own: Leaf
+    instances: dict[str, Leaf] = field(default_factory=dict[str, Leaf])
+    end: NodeEnded | None = None
+
+    @property
+    def leaves(self) -> tuple[Leaf, ...]:
+        """What is shown of it: its instances, or itself."""
+        return tuple(self.instances.values()) or (self.own,)
+
+    @property
+    def tolerated(self) -> bool:
+        """Whether failures in it leave the run green: optional, or its quorum passed."""
+        if self.drawn.optional or (self.end is not None and self.end.optional):
+            return True
+        return self.end is not None and bool(self.instances) and self.end.state == "passed"
+
+
+@dataclass(slots=True)
+class Story:
+    """Everything a display may want to know about a run.
+
+    Attributes:
+        run: The first event; ``None`` before it.
+        nodes: By id, in plan order.
+        ended: The last event; ``None`` while the run goes on.
+        stop: Why the run is being ended early, if it is.
+        warnings: In the order they came.
+    """
+
+    run: RunStarted | None = None
+    nodes: dict[str, NodeStory] = field(default_factory=dict[str, NodeStory])
+    ended: RunEnded | None = None
+    stop: StopRequested | None = None
+    warnings: list[Warned] = field(default_factory=list[Warned])
+    _by_id: dict[str, Leaf] = field(default_factory=dict[str, Leaf])
+
+    def tell(self, event: Event) -> None:
+        """Takes *event* in; a kind that is not known is nothing to tell."""
+        told = self._told.get(type(event))
+        if told is not None:
+            told(self, event)
+
+    @property
+    def leaves(self) -> Iterator[Leaf]:
+        """All that is shown, in plan order."""
+        return (leaf for node in self.nodes.values() for leaf in node.leaves)
+
+    def leaf(self, leaf_id: str) -> Leaf:
+        """The node or instance *leaf_id*, made up where the plan did not draw it."""
+        return self._by_id.get(leaf_id) or self._unforeseen(leaf_id)
+
+    def node_of(self, leaf: Leaf) -> NodeStory:
+        """The node that *leaf* is, or is an instance of."""
+        return self.nodes[leaf.node]
+
+    def awaited(self, leaf: Leaf) -> tuple[str, ...]:
+        """What *leaf* still waits for: ``review:*`` for a fan-out; empty when it is ready."""
+        needs = (self.nodes.get(need) for need in self.node_of(leaf).drawn.needs)
+        return tuple(
+            f"{node.drawn.id}:*" if node.drawn.fan else node.drawn.id
+            for node in needs
+            if node is not None and node.end is None
+        )
+
+    def tally(self) -> dict[str, int]:
+        """How many leaves are in each state, in the order of ``TALLIED``, zeros left out."""
+        counts: Mapping[str, int] = (
+            self.ended.states if self.ended else Counter(leaf.state for leaf in self.leaves)
+        )
+        others = (state for state in counts if state not in TALLIED)
+        return {state: counts[state] for state in (*TALLIED, *others) if counts.get(state)}
+
+    def cost_usd(self) -> float | None:
+        """What the priced turns cost so far; ``None`` when no price is known."""
+        known = [cost for leaf in self.leaves if (cost := leaf.cost_usd) is not None]
+        if self.ended is not None and (known or self.ended.cost_usd):
+            return self.ended.cost_usd
+        return sum(known) if known else None
+
+    def unpriced_turns(self) -> int:
+        """How many finished turns have no known price."""
+        if self.ended is not None:
+            return self.ended.unpriced_turns
+        return sum(leaf.unpriced_turns for leaf in self.leaves)
+
+    def simulated(self) -> bool:
+        """Whether a demo agent took part."""
+        return any(leaf.simulated for leaf in self.leaves) or bool(
+            self.ended and self.ended.simulated
+        )
+
+    def elapsed_s(self, now: float) -> float:
+        """How long the run takes or took."""
+        if self.ended is not None:
+            return self.ended.duration_s
+        return max(now - self.run.at, 0.0) if self.run else 0.0
+
+    def _unforeseen(self, leaf_id: str) -> Leaf:
+        node_id, _, label = leaf_id.partition(":")
+        if not label:
+            return self._draw(
+                NodeDrawn(leaf_id, "phase", (), fan=False, instances=(), where="")
+            ).own
+        if node_id not in self.nodes:
+            self._draw(NodeDrawn(node_id, "phase", (), fan=True, instances=(), where=""))
+        return self._add_instance(self.nodes[node_id], leaf_id)
+
+    def _draw(self, drawn: NodeDrawn) -> NodeStory:
+        node = self.nodes[drawn.id] = NodeStory(drawn, Leaf(drawn.id, drawn.id))
+        self._by_id[drawn.id] = node.own
+        for instance in drawn.instances:
+            self._add_instance(node, instance)
+        return node
+
+    def _add_instance(self, node: NodeStory, leaf_id: str) -> Leaf:
+        if leaf_id not in node.instances:
+            node.instances[leaf_id] = self._by_id[leaf_id] = Leaf(leaf_id, node.drawn.id)
+        return node.instances[leaf_id]
+
+    def _start_run(self, event: RunStarted) -> None:
+        self.run = event
+        for drawn in event.nodes:
+            self._draw(drawn)
+
+    def _expand(self, event: NodeExpanded) -> None:
+        self.leaf(event.node)
+        node = self.nodes[event.node]
+        for instance in event.instances:
+            self._add_instance(node, instance)
+
+    def _end_node(self, event: NodeEnded) -> None:
+        self.leaf(event.node).finish(event)
+        node = self.nodes[event.node]
+        node.end = event
+        if not any(leaf.end for leaf in node.instances.values()):
+            # Nothing of it ever ran (blocked, skipped, cancelled): one line says it all.
+            node.instances.clear()
+        for leaf in node.instances.values():
+            if leaf.end is None:
+                leaf.state = event.state if event.state in FINAL - {"passed"} else "cancelled"
+
+    def _end_run(self, event: RunEnded) -> None:
+        self.ended = event
+
+    def _stop(self, event: StopRequested) -> None:
+        self.stop = event
+
+    def _warn(self, event: Warned) -> None:
+        self.warnings.append(event)
+
+    def _start_attempt(self, event: AttemptStarted) -> None:
+        self.leaf(event.node).start(event.at, event.attempt)
+
+    def _retry(self, event: RetryScheduled) -> None:
+        self.leaf(event.node).schedule_retry(event)
+
+    def _end_instance(self, event: InstanceEnded) -> None:
+        self.leaf(event.node).finish(event)
+
+    def _start_turn(self, event: TurnStarted) -> None:
+        self.leaf(event.node).start_turn(event)
+
+    def _hear(self, event: AgentSaid) -> None:
+        self.leaf(event.node).hear(event.at, event.turn, event.event)
+
+    def _end_turn(self, event: TurnEnded) -> None:
+        self.leaf(event.node).end_turn(event)
+
+    def _start_step(self, event: SubStepStarted) -> None:
+        sign = "$ " if event.step == "command" else ""
+        self.leaf(event.node).activity = f"{sign}{event.label}"
+
+    def _end_step(self, event: SubStepEnded) -> None:
+        self.leaf(event.node).activity = ""
+
+    def _ask(self, event: ApprovalAsked) -> None:
+        leaf = self.leaf(event.node)
+        leaf.start(event.at, leaf.attempt)
+        leaf.question = event.question
+
+    def _answer(self, event: ApprovalGiven) -> None:
+        leaf = self.leaf(event.node)
+        leaf.question = ""
+        leaf.answered_by = event.by
+
+    def _stall(self, event: AgentStalled) -> None:
+        leaf = self.leaf(event.node)
+        leaf.activity = f"silent for {event.silent_s:.0f}s, ending it"
+        leaf.idle_limit_s = event.limit_s
+
+    _told: ClassVar[Mapping[type, Callable[..., None]]] = {
+        RunStarted: _start_run,
+        NodeExpanded: _expand,
+        AttemptStarted: _start_attempt,
+        RetryScheduled: _retry,
+        InstanceEnded: _end_instance,
+        NodeEnded: _end_node,
+        TurnStarted: _start_turn,
+        AgentSaid: _hear,
+        TurnEnded: _end_turn,
+        SubStepStarted: _start_step,
+        SubStepEnded: _end_step,
+        ApprovalAsked: _ask,
+        ApprovalGiven: _answer,
+        AgentStalled: _stall,
+        Warned: _warn,
+        StopRequested: _stop,
+        RunEnded: _end_run,
+    }

@@ -1,0 +1,182 @@
+"""The words of a row: what each node or instance is said to do, in every mode the same."""
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from orchcore.events import RunStarted
+from orchcore.reporting.figures import counted, shown_clock, shown_dollars, shown_duration
+from orchcore.reporting.glyphs import STATE_STYLE, Glyphs
+from orchcore.reporting.leaf import Leaf
+from orchcore.reporting.sanitize import clean_lines
+from orchcore.reporting.story import Story
+from orchcore.reporting.styled import Line, Style
+
+_QUIET_S = 3.0
+"""Silence that is not worth mentioning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a display, in columns.
+
+    Attributes:
+        time: Empty for what has not started.
+        cost: Empty for what cost nothing, or nothing known.
+        note: For the right margin; the first thing left out when it is narrow.
+    """
+
+    glyph: str
+    style: Style
+    id: str
+    time: str
+    cost: str
+    text: str
+    note: str = ""
+
+
+def header(run: RunStarted, story: Story, glyphs: Glyphs) -> Line:
+    """``orchcore 0.1 · orchfile.py · 6 phases, 8 instances · -j 4 · run 7f3c``."""
+    phases, leaves = len(story.nodes), sum(1 for _ in story.leaves)
+    size = counted(phases, "phase")
+    if leaves != phases:
+        size += f", {counted(leaves, 'instance')}"
+    parts = [run.orchfile, size, f"-j {run.jobs}" if run.jobs else "", f"run {run.run}"]
+    dot = f" {glyphs.dot} "
+    return (("orchcore", "bold"), (f" {_version()}{dot}", ""), (dot.join(filter(None, parts)), ""))
+
+
+def row_of(leaf: Leaf, story: Story, now: float, glyphs: Glyphs) -> Row:
+    """What is to be said of *leaf* at *now* (unix seconds)."""
+    if leaf.ended:
+        return _ended_row(leaf, story, glyphs)
+    if leaf.state == "waiting":
+        return Row(glyphs.states["waiting"], "dim", leaf.id, "", "", waiting_text(leaf, story))
+    glyph, style, text = _doing(leaf, now, glyphs)
+    return Row(
+        glyph,
+        style,
+        leaf.id,
+        _whole_seconds(leaf.elapsed_s(now)),
+        cost_text(leaf),
+        text,
+        _idle_note(leaf, now),
+    )
+
+
+def ended_text(leaf: Leaf, story: Story) -> str:
+    """What came of *leaf*, in one line: its result in a few words, or why there is none."""
+    end = leaf.end
+    if end is None:
+        return f"not run: {leaf.node} {leaf.state}" if leaf.id != leaf.node else ""
+    mark = "(simulated)" if leaf.simulated else ""
+    return " ".join(filter(None, (_outcome(leaf, story), mark)))
+
+
+def reason_of(leaf: Leaf) -> str:
+    """Why *leaf* did not pass, in one line; empty when that was not told."""
+    end = leaf.end
+    if end is None:
+        return ""
+    return _first_line(end.reason) or (str(end.failure) if end.failure else "")
+
+
+def waiting_text(leaf: Leaf, story: Story) -> str:
+    """``waiting for review:*``, or that it is its turn as soon as there is room."""
+    awaited = story.awaited(leaf)
+    return f"waiting for {', '.join(awaited)}" if awaited else "waiting for a free slot"
+
+
+def cost_text(leaf: Leaf) -> str:
+    """``$0.84``; ``$?`` where only unpriced turns ran; ``$0.84+?`` where some did."""
+    known = leaf.cost_usd
+    if leaf.unpriced_turns:
+        return f"{shown_dollars(known)}+?" if known else "$?"
+    return "" if known is None else shown_dollars(known)
+
+
+def retry_text(leaf: Leaf, now: float) -> str:
+    """``attempt 2 of 3 in 12s: stalled: said nothing for 120 s``; empty when none is due."""
+    retry = leaf.retry
+    if retry is None:
+        return ""
+    left_s = retry.at + retry.delay_s - now
+    when = f"in {_whole_seconds(left_s + 0.999)}" if left_s > 0 else "now"
+    return f"attempt {retry.attempt + 1} of {retry.attempts} {when}: {retry.failure}"
+
+
+def limit_text(leaf: Leaf, now: float) -> str:
+    """``claude is rate-limited until 14:20 (12m)``."""
+    text = f"{leaf.agent or 'the agent'} is rate-limited"
+    until = leaf.limited_until
+    if until is None or until <= now:
+        return text
+    return f"{text} until {shown_clock(until)} ({_whole_seconds(until - now)})"
+
+
+def _doing(leaf: Leaf, now: float, glyphs: Glyphs) -> tuple[str, Style, str]:
+    if leaf.question:
+        return glyphs.asks, "bold yellow", f"waits for you: {_first_line(leaf.question)}"
+    if leaf.retry is not None:
+        return glyphs.retry, "yellow", retry_text(leaf, now)
+    if leaf.limited:
+        return glyphs.limited, "yellow", limit_text(leaf, now)
+    turn = glyphs.spinner[int(now * 5) % len(glyphs.spinner)]
+    return turn, "cyan", activity_text(leaf, glyphs)
+
+
+def activity_text(leaf: Leaf, glyphs: Glyphs) -> str:
+    """``▸ Editing src/auth.py``, or the line the agent is writing."""
+    attempt = f"(attempt {leaf.attempt}) " if leaf.attempt > 1 else ""
+    if leaf.activity:
+        return f"{attempt}{glyphs.arrow} {_first_line(leaf.activity)}"
+    written = [line for line in clean_lines(leaf.wrote) if line.strip()]
+    return attempt + (written[-1].strip() if written else "")
+
+
+def _ended_row(leaf: Leaf, story: Story, glyphs: Glyphs) -> Row:
+    ran = leaf.end is not None and (leaf.started_at is not None or leaf.end.duration_s > 0)
+    timed = ran and leaf.state not in {"skipped", "blocked"} and not leaf.answered_by
+    return Row(
+        glyphs.states[leaf.state],
+        STATE_STYLE[leaf.state],
+        leaf.id,
+        shown_duration(leaf.elapsed_s(0.0)) if timed else "",
+        cost_text(leaf),
+        ended_text(leaf, story),
+        story.node_of(leaf).drawn.where if leaf.state == "skipped" else "",
+    )
+
+
+def _outcome(leaf: Leaf, story: Story) -> str:
+    if leaf.state == "passed" and leaf.answered_by:
+        return f"by {leaf.answered_by}"
+    brief = _first_line(leaf.end.brief) if leaf.end else ""
+    if leaf.state == "passed":
+        return brief
+    if leaf.state == "reused":
+        return " ".join(filter(None, ("reused:", brief or reason_of(leaf))))
+    tolerated = leaf.state == "failed" and story.node_of(leaf).drawn.optional
+    return f"{leaf.state}{' (optional)' if tolerated else ''}: {reason_of(leaf)}".rstrip(": ")
+
+
+def _idle_note(leaf: Leaf, now: float) -> str:
+    if leaf.idle_s(now) < _QUIET_S or leaf.retry or leaf.limited or leaf.question:
+        return ""
+    limit = f"/{leaf.idle_limit_s:.0f}s" if leaf.idle_limit_s else ""
+    return f"idle {int(leaf.idle_s(now))}s{limit}"
+
+
+def _whole_seconds(duration_s: float) -> str:
+    """A duration that counts up or down in front of somebody: no tenths."""
+    return f"{int(max(duration_s, 0))}s" if duration_s < 10 else shown_duration(duration_s)
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in clean_lines(text) if line.strip()), "")
+
+
+def _version() -> str:
+    try:
+        return version("orchcore")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return ""
