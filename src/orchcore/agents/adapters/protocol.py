@@ -18,12 +18,15 @@ class Launch:
         env: Variables the adapter sets, over the environment policy's.
         stdin: Bytes fed to the child, after which its stdin is closed.
         files: Files to write before the start: absolute path to content.
+        stdout_to_file: Whether stdout is a file that is read behind its back instead of a pipe:
+            for CLIs that exit with output still queued and lose what does not fit into a pipe.
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     stdin: bytes = b""
     files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    stdout_to_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,235 @@
+"""Listens to one agent's process until the turn is over, and says what it came to.
+
+The rules:
+
+1. A turn ends by the exit of its process, a verdict of the watchdog, too much output, a tool denied
+   again and again, or a grace after its final event. Then its tree is ended, while its last words
+   are still read.
+2. A final event that was read counts, whatever had to be done to the process later. Without one an
+   ended process is never a success.
+3. A flood is parsed in slices of a millisecond, one turn at a time; the event loop runs between.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from orchcore.agents.adapters.protocol import Ending, Parser
+from orchcore.agents.invocation import Listener
+from orchcore.agents.lines import LineSplitter
+from orchcore.agents.output import Tail
+from orchcore.agents.process import ChildProcess
+from orchcore.agents.tree import Trees
+from orchcore.agents.watchdog import Watchdog
+from orchcore.events import (
+    AgentEvent,
+    FinalGiven,
+    SessionStarted,
+    TextWritten,
+    ToolEnded,
+    ToolStarted,
+)
+from orchcore.policies import TurnLimits
+from orchcore.results import Failure, TurnResult
+
+SLICE_S = 0.001
+DENIALS = 3
+_LAST_LINE_CHARS = 120
+_CPU_LOOK_S = 15.0
+
+
+@dataclass(slots=True, eq=False)
+class Conversation:
+    """One turn of a running child.
+
+    Attributes:
+        child: The process, just started; the caller leaves its block afterwards.
+        stderr: Where its stderr goes.
+        trees: The registry that knows the child's tree.
+        parser: Understands its lines.
+        listener: Is told every event.
+        limits: When it is ended.
+        slot: Held while a slice is parsed; shared by all turns of an event loop.
+    """
+
+    child: ChildProcess
+    stderr: Tail
+    trees: Trees
+    parser: Parser
+    listener: Listener
+    limits: TurnLimits
+    slot: asyncio.Lock
+    _lines: LineSplitter = field(init=False)
+    _watchdog: Watchdog = field(init=False)
+    _stdout_bytes: int = 0
+    _stderr_bytes: int = 0
+    _cpu_looked_s: float = 0.0
+    _said: str = ""
+    _said_partly: bool = False
+    _denials: Counter[str] = field(default_factory=Counter[str])
+    _final: bool = False
+    _final_s: float | None = None
+    _stopped: bool = False
+    _failure: Failure | None = None
+
+    def __post_init__(self) -> None:
+        self._lines = LineSplitter(self.limits.line_limit_bytes)
+        self._watchdog = Watchdog(self.limits, _now_s())
+
+    async def hold(self) -> TurnResult:
+        """Listens until the turn is over and its whole tree is gone.
+
+        Raises:
+            asyncio.CancelledError: Cancelled; the tree goes with the child's block.
+        """
+        limits = self.limits
+        shortest_s = min(limits.idle_s, limits.tool_idle_s, limits.timeout_s, limits.result_grace_s)
+        tick_s = min(1.0, max(0.05, shortest_s / 4))
+        while not self._stopped and self.child.exit_code is None:
+            await self.child.activity(tick_s)
+            await self._read()
+            await self._feel()
+            self._judge()
+        await self._wind_up()
+        return self._result()
+
+    async def _wind_up(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.child.end(), name=f"end the tree of {self.child.pid}")
+            while not self.child.over:
+                await self.child.activity(timeout_s=1.0)
+                await self._read()
+
+    async def _read(self) -> None:
+        chunk = self.child.take()
+        if not chunk or self._too_much:
+            return
+        self._stdout_bytes += len(chunk)
+        lines = self._lines.feed(chunk)
+        if lines:
+            await self._parse(lines)
+        else:
+            self._watchdog.heard(_now_s())
+        if self._lines.overlong_lines:
+            limit_bytes = self.limits.line_limit_bytes
+            self._end(Failure("output_limit", f"printed a line of more than {limit_bytes} bytes"))
+        elif self._stdout_bytes > self.limits.output_limit_bytes:
+            limit_bytes = self.limits.output_limit_bytes
+            self._end(Failure("output_limit", f"printed more than {limit_bytes} bytes"))
+
+    @property
+    def _too_much(self) -> bool:
+        return self._failure is not None and self._failure.kind == "output_limit"
+
+    async def _parse(self, lines: Sequence[bytes]) -> None:
+        rest = iter(lines)
+        more = True
+        while more:
+            async with self.slot:
+                more = self._parse_slice(rest)
+            if more:
+                await asyncio.sleep(0)
+
+    def _parse_slice(self, lines: Iterator[bytes]) -> bool:
+        until_s = _now_s() + SLICE_S
+        for line in lines:
+            events = self.parser.parse(line)
+            now_s = _now_s()
+            if line.strip():
+                self._watchdog.heard(now_s, events)
+            else:
+                self._watchdog.murmured(now_s)
+            for event in events:
+                self._note(event, now_s)
+                self.listener(event)
+            if now_s > until_s:
+                return True
+        return False
+
+    def _note(self, event: AgentEvent, now_s: float) -> None:
+        match event:
+            case FinalGiven():
+                self._final = self._final or not self._stopped
+                self._final_s = now_s
+            case SessionStarted():
+                self._final_s = None  # Claude 2.1.330 goes on when a background agent reports
+            case ToolStarted(name=name, summary=summary):
+                self._final_s = None
+                self._said, self._said_partly = summary or name, False
+            case TextWritten(text=text, partial=partial):
+                before = self._said if partial and self._said_partly else ""
+                self._said = (before + text)[-2 * _LAST_LINE_CHARS :]
+                self._said_partly = partial
+            case ToolEnded(name=name, denied=True):
+                self._denied(name)
+            case _:
+                pass
+
+    def _denied(self, tool: str) -> None:
+        self._denials[tool] += 1
+        if self._denials[tool] >= DENIALS:
+            how = f'tools=[..., "{tool}"], permission="edit" or permission="full" may allow it'
+            self._end(Failure("permission_denied", f"{tool} was denied {DENIALS} times; {how}"))
+
+    async def _feel(self) -> None:
+        """Looks for signs of life beside stdout."""
+        now_s = _now_s()
+        if self.stderr.total_bytes > self._stderr_bytes:
+            self._stderr_bytes = self.stderr.total_bytes
+            self._watchdog.murmured(now_s)
+        limit_s = self._watchdog.idle_limit_s
+        look_s = min(_CPU_LOOK_S, max(0.2, limit_s / 8))
+        silent = self._watchdog.silent_s(now_s) > limit_s / 4
+        if silent and self._final_s is None and now_s - self._cpu_looked_s > look_s:
+            self._cpu_looked_s = now_s
+            cpu_s = await self.trees.cpu_s(self.child.tree)
+            self._watchdog.worked(_now_s(), cpu_s)
+
+    def _judge(self) -> None:
+        now_s = _now_s()
+        verdict = self._watchdog.tick(now_s, drained=self.child.drained)
+        if self._final_s is not None:
+            self._stopped = now_s - self._final_s > self.limits.result_grace_s
+        elif verdict is not None:
+            said = _last_line(self._said) or _last_line(self.stderr.text)
+            last = f', last line "{said}"' if said else ""
+            self._end(Failure(verdict.kind, f"{verdict.detail}{last}"))
+
+    def _end(self, failure: Failure) -> None:
+        self._failure = self._failure or failure
+        self._stopped = True
+
+    def _result(self) -> TurnResult:
+        code = self.child.exit_code
+        counted = self._stopped and self._final
+        ending = Ending(
+            # An adapter takes any other code for a crash; how we ended it is no word of the CLI.
+            exit_code=0 if counted else code,
+            stderr_tail=self.stderr.text,
+            cut_line=self._lines.rest,
+            ended_by_us=self._stopped and not self._final,
+        )
+        result = self.parser.finish(ending)
+        failure = self._failure if ending.ended_by_us else result.failure
+        warnings = (*result.warnings, *self._warnings(counted=counted))
+        return replace(result, failure=failure, exit_code=code, warnings=warnings)
+
+    def _warnings(self, *, counted: bool) -> Iterator[str]:
+        if counted and self._failure is not None:
+            yield f"ended after its final event, which counts: {self._failure.detail}"
+        elif counted:
+            yield f"did not exit within {self.limits.result_grace_s:g} s of its final event: ended"
+        for left in self.child.leftovers:
+            yield f"process {left.pid} could not be ended: {left.command}"
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _last_line(text: str) -> str:
+    """The last line of *text* with something on it, short and printable."""
+    line = text.rstrip().rpartition("\n")[2].strip()
+    shown = "".join(char if char.isprintable() else " " for char in line[-_LAST_LINE_CHARS:])
+    return f"...{shown}" if len(line) > _LAST_LINE_CHARS else shown

@@ -1,0 +1,66 @@
+"""What has to be right before a child starts, and what to say when it cannot."""
+
+import errno
+import os
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from orchcore.results import Failure
+
+_NOT_EXECUTABLE = {errno.EACCES, errno.ENOEXEC, errno.EPERM, errno.ENOTDIR, errno.EISDIR}
+
+
+def reset_ignored_signals() -> None:
+    """Makes sure that children do not inherit SIGINT or SIGTERM as ignored.
+
+    ``nohup`` and a shell's ``&`` start programs with SIGINT ignored; that survives ``exec``, and
+    OpenCode 1.18.33 then never hears a SIGINT. A handler, unlike "ignore", is reset by ``exec``:
+    one that does nothing leaves us as deaf as before and our children not. ``preexec_fn`` would
+    do the same for 2-65 ms per launch. Outside the main thread nothing can be set.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, _do_nothing)
+
+
+def launch_failure(
+    error: OSError | ValueError, argv: Sequence[str], cwd: Path, env: Mapping[str, str]
+) -> Failure:
+    """What *error*, raised on starting *argv*, tells a person.
+
+    Returns:
+        ``not_installed`` if there is no such program, ``bad_invocation`` if this command can never
+        work, ``crashed`` if the machine is short of something and another time it may.
+    """
+    name = argv[0]
+    if not isinstance(error, OSError):
+        return Failure("bad_invocation", f"{name!r} cannot be started: {error}")
+    if not cwd.is_dir():
+        return Failure("bad_invocation", f"the working directory {cwd} is no folder")
+    if error.errno == errno.ENOENT:
+        return _not_found(name, cwd, env)
+    if error.errno in _NOT_EXECUTABLE:
+        return Failure("bad_invocation", f"{name!r} is not executable: {error.strerror}")
+    if error.errno == errno.E2BIG:
+        size_bytes = sum(len(os.fsencode(word)) for word in argv)
+        return Failure("bad_invocation", f"{name!r}: {size_bytes} bytes of arguments are too many")
+    return Failure("crashed", f"{name!r} cannot be started now: {error.strerror or error}")
+
+
+def _not_found(name: str, cwd: Path, env: Mapping[str, str]) -> Failure:
+    if os.sep not in name:
+        path = env.get("PATH", os.defpath)
+        shown = path if len(path) <= 200 else f"{path[:200]}..."
+        return Failure("not_installed", f"{name!r} was not found in PATH ({shown})")
+    if (cwd / name).exists():
+        return Failure("bad_invocation", f"{name!r} names an interpreter that does not exist")
+    return Failure("not_installed", f"{name!r} does not exist")
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    pass

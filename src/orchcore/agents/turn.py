@@ -1,0 +1,170 @@
+"""Runs a turn as a child process of this machine: joins an adapter, a process and a listener."""
+
+import asyncio
+import json
+import os
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orchcore.agents.adapters.protocol import Adapter, Launch, Parser
+from orchcore.agents.conversation import Conversation
+from orchcore.agents.environment import child_environment
+from orchcore.agents.invocation import Invocation, Listener
+from orchcore.agents.output import FileOutput, FileSink, PipeOutput, Tail, private_file
+from orchcore.agents.process import Program, child_process
+from orchcore.agents.tree import Trees
+from orchcore.errors import UsageError, did_you_mean
+from orchcore.results import Failure, FailureKind, TurnFailed, TurnResult
+
+STDERR_TAIL_BYTES = 8 * 1024
+STDERR_FILE_BYTES = 64 * 2**20
+
+
+class LocalTurnRunner:
+    """A ``TurnRunner`` whose agents are children of this process.
+
+    Belongs to one event loop. Leaves in the invocation's folder (all 0600): ``prompt.md``,
+    ``invocation.json`` (command, directory, names of variables), ``stdout.jsonl``, ``stderr.log``.
+
+    Args:
+        adapters: By name.
+        trees: The registry of living process trees, shared with whoever ends the run.
+        environ: Our environment, of which children inherit what the policy allows.
+
+    Example:
+        >>> runner = LocalTurnRunner({"claude": ClaudeAdapter()}, Trees(), os.environ)
+        >>> result = await runner.run(invocation, print)
+    """
+
+    def __init__(
+        self, adapters: Mapping[str, Adapter], trees: Trees, environ: Mapping[str, str]
+    ) -> None:
+        self._adapters = adapters
+        self._trees = trees
+        self._environ = environ
+        self._slot = asyncio.Lock()
+
+    async def run(self, invocation: Invocation, listener: Listener) -> TurnResult:
+        """Runs *invocation* to its end; see ``TurnRunner.run``.
+
+        Raises:
+            asyncio.CancelledError: Cancelled; the agent's whole tree is gone by then.
+        """
+        adapter = self._adapters.get(invocation.adapter)
+        if adapter is None:
+            hints = "; ".join(did_you_mean(invocation.adapter, self._adapters))
+            return _failed("bad_invocation", f"no adapter is named {invocation.adapter!r}; {hints}")
+        try:
+            launch = adapter.command(invocation)
+            env = child_environment(
+                self._environ,
+                adapter.login_env,
+                invocation.pass_env,
+                {**launch.env, **invocation.env},
+            )
+            with _recording(invocation, launch, env) as recording:
+                program = Program(
+                    argv=launch.argv,
+                    cwd=invocation.cwd,
+                    env=env,
+                    stdin=launch.stdin,
+                    stdout=recording.stdout,
+                    stderr=recording.stderr,
+                    grace_s=invocation.limits.term_grace_s,
+                )
+                parser = adapter.parser(invocation)
+                stderr = recording.stderr
+                result = await self._converse(invocation, program, stderr, parser, listener)
+                return replace(result, warnings=(*result.warnings, *recording.warnings()))
+        except UsageError as error:
+            return _failed("bad_invocation", "; ".join(p.message for p in error.problems))
+        except TurnFailed as error:
+            return TurnResult(failure=error.failure)
+
+    async def _converse(
+        self,
+        invocation: Invocation,
+        program: Program,
+        stderr: Tail,
+        parser: Parser,
+        listener: Listener,
+    ) -> TurnResult:
+        async with child_process(program, self._trees) as child:
+            conversation = Conversation(
+                child=child,
+                stderr=stderr,
+                trees=self._trees,
+                parser=parser,
+                listener=listener,
+                limits=invocation.limits,
+                slot=self._slot,
+            )
+            return await conversation.hold()
+
+
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    """The files of a turn that grow while it runs."""
+
+    stdout: PipeOutput | FileOutput
+    stderr: Tail
+    files: tuple[FileSink, ...]
+
+    def warnings(self) -> Iterator[str]:
+        for file in self.files:
+            if file.error:
+                yield f"{file.path.name} is incomplete: {file.error}"
+
+
+@contextmanager
+def _recording(
+    invocation: Invocation, launch: Launch, env: Mapping[str, str]
+) -> Generator[_Recording]:
+    folder, limit_bytes = invocation.folder, invocation.limits.output_limit_bytes
+    with ExitStack() as open_files:
+        try:
+            _write_request(invocation, launch, env)
+            stderr = FileSink(folder / "stderr.log", STDERR_FILE_BYTES)
+            open_files.callback(stderr.close)
+            files: tuple[FileSink, ...] = (stderr,)
+            stdout: PipeOutput | FileOutput
+            if launch.stdout_to_file:
+                stdout = FileOutput(folder / "stdout.jsonl")
+                open_files.callback(stdout.release)
+            else:
+                transcript = FileSink(folder / "stdout.jsonl", limit_bytes)
+                open_files.callback(transcript.close)
+                stdout, files = PipeOutput(transcript), (stderr, transcript)
+        except OSError as error:
+            detail = f"{error.filename or folder} cannot be written: {error.strerror or error}"
+            raise TurnFailed(Failure("crashed", detail)) from error
+        yield _Recording(stdout, Tail(STDERR_TAIL_BYTES, stderr), files)
+
+
+def _write_request(invocation: Invocation, launch: Launch, env: Mapping[str, str]) -> None:
+    request = {
+        "agent": invocation.agent,
+        "adapter": invocation.adapter,
+        "argv": list(launch.argv),
+        "cwd": str(invocation.cwd),
+        "env": sorted(env),  # names only: values may be secrets
+    }
+    content = json.dumps(request, indent=2, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    _write(invocation.folder / "invocation.json", content)
+    prompt = invocation.prompt.encode("utf-8", "surrogateescape")
+    _write(invocation.folder / "prompt.md", prompt)
+    for name, data in launch.files.items():
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, data)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with os.fdopen(private_file(path), "wb") as file:
+        file.write(content)
+
+
+def _failed(kind: FailureKind, detail: str) -> TurnResult:
+    return TurnResult(failure=Failure(kind, detail))
