@@ -28,8 +28,8 @@ class Items[T](Protocol):
 
     def __iter__(self) -> Iterator[T]: ...
     def __len__(self) -> int: ...
-    def __contains__(self, value: object, /) -> bool: ...
-    def __getitem__(self, index: int, /) -> T: ...
+    def __contains__(self, value: object, /) -> bool: ...  # a str contains only str
+    def __getitem__(self, index: slice, /) -> Sequence[T]: ...  # a dict has no slices
 
 
 class Marker:
@@ -124,7 +124,7 @@ class Each(_OfSource):
         self,
         source: object,
         label: Callable[[Any], str] | None,
-        after: Callable[[Any], Sequence[str]] | None,
+        after: Callable[[Any], Items[str]] | None,
     ) -> None:
         super().__init__(source)
         self.label = label
@@ -187,7 +187,7 @@ def each[T](
     /,
     *,
     label: Callable[[T], str] = ...,
-    after: Callable[[T], Sequence[str]] = ...,
+    after: Callable[[T], Items[str]] = ...,
 ) -> T: ...
 @overload
 def each[T](
@@ -195,7 +195,7 @@ def each[T](
     /,
     *,
     label: Callable[[T], str] = ...,
-    after: Callable[[T], Sequence[str]] = ...,
+    after: Callable[[T], Items[str]] = ...,
 ) -> T: ...
 def each(items: Any, /, *, label: Any = None, after: Any = None) -> Any:
     """One element of *items* in each instance of a phase that has ``parallel=``.
