@@ -1,0 +1,115 @@
+"""A journal opened for reading, without disturbing who writes it.
+
+Rules of this file. Only SQLite opens the database and its side files, read-only: closing a
+descriptor of our own would drop the locks that this process may hold on them as a writer. A
+transaction is short, for as long as it lasts the writer cannot shrink its files.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from orchcore.errors import Problem, RecordingError, shown_path
+from orchcore.journal.folder import RunFolder
+from orchcore.journal.migrations import MIGRATIONS, migrate, recorded_version
+
+_BUSY_S = 5.0
+
+
+@contextmanager
+def snapshot(folder: RunFolder) -> Iterator[sqlite3.Connection]:
+    """The run's database in a read transaction; what is written meanwhile is not seen.
+
+    A journal of an older schema is read through a migrated copy in memory.
+
+    Raises:
+        RecordingError: There is no journal, or it is damaged, foreign, newer, or not readable
+            for this user.
+    """
+    try:
+        with closing(_opened(folder.journal)) as connection:
+            connection.row_factory = sqlite3.Row
+            connection.execute("BEGIN")
+            yield connection
+    except sqlite3.Error as error:
+        raise RecordingError(_unreadable(folder, error)) from error
+
+
+def _opened(journal: Path) -> sqlite3.Connection:
+    connection = _reachable(journal)
+    try:
+        version = recorded_version(connection)
+        if version == len(MIGRATIONS):
+            return connection
+        if version == 0:
+            raise sqlite3.DatabaseError("it is empty: the run died while it started")
+        return _migrated_copy(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _reachable(journal: Path) -> sqlite3.Connection:
+    connection = _read_only(journal)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        if not journal.exists() or _side_file(journal, "-shm").exists():
+            raise
+        return _private_copy(journal)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _read_only(journal: Path) -> sqlite3.Connection:
+    uri = f"{journal.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
+
+
+def _private_copy(journal: Path) -> sqlite3.Connection:
+    """A dead run's journal from a folder in which SQLite cannot make its side files.
+
+    Without ``-shm`` nobody has it open, so opening the files here drops no one's locks.
+    """
+    with TemporaryDirectory(prefix="orchcore-") as place:
+        copy = Path(place) / journal.name
+        for suffix in ("", "-wal", "-journal"):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(_side_file(journal, suffix), _side_file(copy, suffix))
+        with closing(sqlite3.connect(copy)) as source:
+            return _in_memory(source)
+
+
+def _migrated_copy(connection: sqlite3.Connection) -> sqlite3.Connection:
+    with closing(connection):
+        memory = _in_memory(connection)
+    migrate(memory)
+    return memory
+
+
+def _in_memory(source: sqlite3.Connection) -> sqlite3.Connection:
+    memory = sqlite3.connect(":memory:", isolation_level=None)
+    source.backup(memory)
+    return memory
+
+
+def _side_file(journal: Path, suffix: str) -> Path:
+    return journal.with_name(journal.name + suffix)
+
+
+def _unreadable(folder: RunFolder, error: sqlite3.Error) -> Problem:
+    place = shown_path(folder.journal)
+    if not folder.journal.exists():
+        message = f"run {folder.id} has no journal: it died while it started"
+        return Problem("journal-missing", message, hints=("start anew: orchcore run",))
+    return Problem(
+        "journal-unreadable",
+        f"the journal {place} cannot be read ({error})",
+        hints=(f"look at its rights: ls -l {shown_path(folder.path)}",),
+    )
