@@ -17,10 +17,9 @@ import signal
 import sys
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-
-from anyio import CapacityLimiter, to_thread
 
 from orchcore.agents.claims import Orphans, Tree
 from orchcore.agents.process_table import (
@@ -61,6 +60,9 @@ class Trees:
         self._reader = TableReader()
         self._since = _now_started()
         self._looking = asyncio.Lock()
+        # A thread of its own: the default ones may all be busy with what users gave them. (Of
+        # anyio's the first call would cost 70 ms of imports in the event loop.)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="processes")
         self._begun = 0
         self._done = 0
         self._table = ProcessTable.of(())
@@ -128,9 +130,8 @@ class Trees:
             await self._pace()
             self._begun += 1
             self._began_s = time.monotonic()
-            # The lock admits one reader at a time, so the limiter never makes one wait; it keeps
-            # looks from queueing behind whatever else uses the default threads.
-            self._table = await to_thread.run_sync(self._reader.read, limiter=CapacityLimiter(1))
+            loop = asyncio.get_running_loop()
+            self._table = await loop.run_in_executor(self._thread, self._reader.read)
             self._ended_s = time.monotonic()
             self._done = self._begun
             self._see(self._table)
