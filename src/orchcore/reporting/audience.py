@@ -124,7 +124,7 @@ class _Seat:
         self._put_bytes = self._taken_bytes = 0
         self._missed = self._missed_told = 0
         self._open = True
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._overflowed = False
 
     def put(self, event: Event) -> None:
@@ -182,7 +182,7 @@ class _Seat:
                         self._woken.clear()
                 self._take_all()
             self._take_all()
-        except Exception as error:  # noqa: BLE001  whatever an observer does, the run goes on
+        except BaseException as error:  # noqa: BLE001  whatever an observer does, the run goes on
             self._error = error
         finally:
             self._open = False
@@ -208,10 +208,10 @@ class _Seat:
         if self._error is None:
             try:
                 self._observer.close()
-            except Exception as error:  # noqa: BLE001  as above
+            except BaseException as error:  # noqa: BLE001  as above
                 self._error = error
             return
-        with suppress(Exception):  # it raised before: only the terminal is put right
+        with suppress(BaseException):  # it raised before: only the terminal is put right
             self._observer.close()
 
 
@@ -224,7 +224,7 @@ def _weight_bytes(event: Event) -> int:
     return _EVENT_BYTES
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].name}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{place}"

@@ -1,11 +1,13 @@
 """The live view of a terminal: finished rows scroll away, what goes on stays below and moves."""
 
+import errno
+import os
 import time
 from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.control import Control
 from rich.live import Live
 from rich.segment import ControlType
@@ -32,6 +34,13 @@ from orchcore.reporting.wording import header, row_of
 
 _SPARE_ROWS = 1
 """Below the frame: rich ends it with a line end when it stops."""
+_SIZE_KEYS = frozenset({"COLUMNS", "LINES"})
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Ends the view; rich would point stdout of the whole process elsewhere and exit."""
+        raise BrokenPipeError(errno.EPIPE, "the terminal went away")
 
 
 class ConsoleDisplay:
@@ -61,14 +70,15 @@ class ConsoleDisplay:
         self._outlet = Outlet(out)
         self._colour = wants_colour(out, environ)
         self._glyphs = glyphs_for(self._outlet.encoding)
-        self._console = Console(
+        self._environ = environ
+        self._console = _Console(
             file=self._outlet.stream,
             force_terminal=True,
             no_color=not self._colour,
             highlight=False,
             markup=False,
             emoji=False,
-            _environ=environ,
+            _environ={key: value for key, value in environ.items() if key not in _SIZE_KEYS},
         )
         self._live: Live | None = None
         self._story = Story()
@@ -117,12 +127,14 @@ class ConsoleDisplay:
 
     def close(self) -> None:
         """Ends the live view and prints the summary."""
-        with self._lock:
-            self._end_live()
-        if self._story.run is not None:
-            lines = summary(self._story, self._glyphs, self._clock())
-            self._outlet.write(painted_lines(lines, colour=self._colour))
-        self._outlet.close()
+        try:
+            with self._lock:
+                self._end_live()
+            if self._story.run is not None:
+                lines = summary(self._story, self._glyphs, self._clock())
+                self._outlet.write(painted_lines(lines, colour=self._colour))
+        finally:
+            self._outlet.close()
 
     def _note(self, event: Event) -> None:
         match event:
@@ -145,22 +157,24 @@ class ConsoleDisplay:
             return
         size = self._size()
         printed = self._take_due(now, size)
-        lines = frame(self._story, now, Size(size.width, size.height - _SPARE_ROWS), self._glyphs)
+        lines = frame(self._story, now, size, self._glyphs)
         missing = len(self._drawn) - len(printed) - len(lines)
-        padding: list[Line] = [()] * min(missing, size.height - 2 - len(lines))
+        padding: list[Line] = [()] * min(missing, size.height - 1 - len(lines))
         lines = [*padding, *lines]
         live = self._started_live()
-        self._undo_reflow(size.width)
-        live.update(_text(lines))
-        if printed:
-            self._console.print(_text(printed), soft_wrap=True)
-        else:
-            live.refresh()
+        # One write for all of it: rich draws the old frame below what it prints, then the new one.
+        with self._console:
+            self._undo_reflow(size.width)
+            if printed:
+                self._console.print(_text(printed), soft_wrap=True)
+            live.update(_text(lines), refresh=True)
         self._drawn, self._drawn_width = [line_cells(line) for line in lines], size.width
 
     def _size(self) -> Size:
-        width, height = self._console.size
-        return Size(max(width, 20), max(height, 3))
+        """The terminal's size now; told to rich, which would look at other files for it."""
+        size = terminal_size(self._outlet.stream, self._environ)
+        self._console.size = ConsoleDimensions(size.width, size.height)
+        return size
 
     def _take_due(self, now: float, size: Size) -> list[Line]:
         due, self._due = self._due, []
@@ -207,3 +221,22 @@ def _text(lines: list[Line]) -> Text:
     )
     joined.no_wrap, joined.overflow = True, "ignore"
     return joined
+
+
+def terminal_size(stream: TextIO, environ: Mapping[str, str]) -> Size:
+    """The size of the terminal behind *stream*, at least 20 by 3.
+
+    Where it tells none (``COLUMNS`` and ``LINES`` then count) 80 by 24.
+    """
+    try:
+        width, height = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        width = height = 0
+    return Size(
+        max(width or _number(environ.get("COLUMNS"), 80), 20),
+        max(height or _number(environ.get("LINES"), 24), 3),
+    )
+
+
+def _number(text: str | None, default: int) -> int:
+    return int(text) if text and text.isdecimal() else default

@@ -17,6 +17,11 @@ def shown_duration(duration_s: float) -> str:
     return f"{hours}h{minutes:02}" if hours else f"{minutes}m{seconds:02}"
 
 
+def shown_seconds(duration_s: float) -> str:
+    """*duration_s* where it is seen to change: as above, without tenths."""
+    return f"{int(max(duration_s, 0))}s" if duration_s < 10 else shown_duration(duration_s)
+
+
 def shown_cost(cost_usd: float | None, unpriced_turns: int = 0) -> str:
     """``$1.90 (1 turn unpriced)``; empty when nothing was spent and nothing is unknown.
 

@@ -47,10 +47,10 @@ _UNICODE = Glyphs(
         "passed": "✔",
         "reused": "↺",
         "failed": "✘",
-        "blocked": "⊘",
+        "blocked": "⊗",
         "skipped": "⊘",
         "partial": "◐",
-        "cancelled": "⊗",
+        "cancelled": "⊖",
         "paused": "⏸",
     },
     spinner="⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏",
@@ -91,7 +91,7 @@ _ASCII = Glyphs(
 def glyphs_for(encoding: str | None) -> Glyphs:
     """Signs that *encoding* can write; ``None`` counts as UTF-8."""
     try:
-        "✔↺✘⊘◐⊗⏸⠋▸↻─·│…○".encode(encoding or "utf-8")
+        "✔↺✘⊘⊗⊖◐⏸⠋▸↻─·│…○".encode(encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return _ASCII
     return _UNICODE

@@ -4,12 +4,12 @@ A row gives up its columns from the right as the terminal narrows: first the mar
 price. Widths are counted in cells (a CJK character takes two), which rich knows how to do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 
-from orchcore.reporting.figures import shown_dollars, shown_duration
+from orchcore.reporting.figures import shown_dollars, shown_seconds
 from orchcore.reporting.glyphs import Glyphs
 from orchcore.reporting.leaf import Leaf
 from orchcore.reporting.sanitize import clean_line
@@ -90,7 +90,7 @@ def status_line(story: Story, now: float, width: int, glyphs: Glyphs) -> Line:
     """The bottom line: counts, time, money, and the way out; the longest form that fits."""
     cells = width - 1
     counts, signs = _counts(story, glyphs)
-    time = shown_duration(int(story.elapsed_s(now)) or 0) if story.elapsed_s(now) >= 1 else "0s"
+    time = shown_seconds(story.elapsed_s(now))
     money, way_out = _money(story), _way_out(story, glyphs)
     stop = "^C stop" if story.stop is None else "^C kill"
     for parts in (
@@ -141,10 +141,10 @@ def _hidden_line(hidden: Sequence[Leaf], width: int, glyphs: Glyphs) -> Line:
 def _counts(story: Story, glyphs: Glyphs) -> tuple[str, str]:
     tally = story.tally()
     dot = f" {glyphs.dot} "
-    signs = {**glyphs.states}
+    signs: Mapping[str, str] = {str(state): sign for state, sign in glyphs.states.items()}
     return (
         dot.join(f"{count} {state}" for state, count in tally.items()),
-        " ".join(f"{count}{sign}" for state, sign in signs.items() if (count := tally.get(state))),
+        " ".join(f"{count}{signs.get(state, '?')}" for state, count in tally.items()),
     )
 
 

@@ -31,13 +31,16 @@ from orchcore.events import (
     TurnStarted,
     Warned,
 )
-from orchcore.reporting.leaf import FINAL, Leaf
+from orchcore.reporting.leaf import Leaf
 
 TALLIED = (
     "passed", "reused", "partial", "failed", "blocked", "skipped", "cancelled", "paused",
     "running", "waiting",
 )  # fmt: skip
 """States in the order in which they are counted out."""
+
+_SHARED = frozenset({"blocked", "skipped", "cancelled", "paused"})
+"""Ends of a node that are also the ends of its instances that never started."""
 
 
 @dataclass(slots=True)
@@ -95,7 +98,11 @@ class Story:
     @property
     def leaves(self) -> Iterator[Leaf]:
         """All that is shown, in plan order."""
-        return (leaf for node in self.nodes.values() for leaf in node.leaves)
+        for node in self.nodes.values():
+            if node.instances:
+                yield from node.instances.values()
+            else:
+                yield node.own
 
     def leaf(self, leaf_id: str) -> Leaf:
         """The node or instance *leaf_id*, made up where the plan did not draw it."""
@@ -189,7 +196,7 @@ class Story:
             node.instances.clear()
         for leaf in node.instances.values():
             if leaf.end is None:
-                leaf.state = event.state if event.state in FINAL - {"passed"} else "cancelled"
+                leaf.state = event.state if event.state in _SHARED else "cancelled"
 
     def _end_run(self, event: RunEnded) -> None:
         self.ended = event

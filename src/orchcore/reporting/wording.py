@@ -4,7 +4,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from orchcore.events import RunStarted
-from orchcore.reporting.figures import counted, shown_clock, shown_dollars, shown_duration
+from orchcore.reporting.figures import (
+    counted,
+    shown_clock,
+    shown_dollars,
+    shown_duration,
+    shown_seconds,
+)
 from orchcore.reporting.glyphs import STATE_STYLE, Glyphs
 from orchcore.reporting.leaf import Leaf
 from orchcore.reporting.sanitize import clean_lines
@@ -56,7 +62,7 @@ def row_of(leaf: Leaf, story: Story, now: float, glyphs: Glyphs) -> Row:
         glyph,
         style,
         leaf.id,
-        _whole_seconds(leaf.elapsed_s(now)),
+        shown_seconds(leaf.elapsed_s(now)),
         cost_text(leaf),
         text,
         _idle_note(leaf, now),
@@ -100,7 +106,7 @@ def retry_text(leaf: Leaf, now: float) -> str:
     if retry is None:
         return ""
     left_s = retry.at + retry.delay_s - now
-    when = f"in {_whole_seconds(left_s + 0.999)}" if left_s > 0 else "now"
+    when = f"in {shown_seconds(left_s + 0.999)}" if left_s > 0 else "now"
     return f"attempt {retry.attempt + 1} of {retry.attempts} {when}: {retry.failure}"
 
 
@@ -110,7 +116,7 @@ def limit_text(leaf: Leaf, now: float) -> str:
     until = leaf.limited_until
     if until is None or until <= now:
         return text
-    return f"{text} until {shown_clock(until)} ({_whole_seconds(until - now)})"
+    return f"{text} until {shown_clock(until)} ({shown_seconds(until - now)})"
 
 
 def _doing(leaf: Leaf, now: float, glyphs: Glyphs) -> tuple[str, Style, str]:
@@ -164,11 +170,6 @@ def _idle_note(leaf: Leaf, now: float) -> str:
         return ""
     limit = f"/{leaf.idle_limit_s:.0f}s" if leaf.idle_limit_s else ""
     return f"idle {int(leaf.idle_s(now))}s{limit}"
-
-
-def _whole_seconds(duration_s: float) -> str:
-    """A duration that counts up or down in front of somebody: no tenths."""
-    return f"{int(max(duration_s, 0))}s" if duration_s < 10 else shown_duration(duration_s)
 
 
 def _first_line(text: str) -> str:
