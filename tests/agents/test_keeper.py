@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ def stand_in(folder: Path, *options: str) -> list[str]:
 @contextmanager
 def started(
     command: list[str], folder: Path, *, terminal: bool = False
-) -> Iterator[tuple[Subreaper, Three]]:
+) -> Generator[tuple[Subreaper, Three]]:
     """The stand-in with all its children there."""
     with Subreaper(command, cwd=TESTS, terminal=terminal) as room:
         until((folder / "ready").exists, room)
@@ -255,6 +255,15 @@ def test_job_control_works_in_an_interactive_shell(tmp_path: Path, option: str) 
         assert room.left_after(GONE_WITHIN_S) == []
 
 
+def test_without_a_shell_above_a_stop_from_the_keyboard_does_not_last(tmp_path: Path) -> None:
+    """In a container or with ``ssh -t`` nobody could continue it: front does."""
+    with started(stand_in(tmp_path), tmp_path, terminal=True) as (room, three):
+        room.terminal.type(b"\x1a")
+        until(partial(has_come, tmp_path, "SIGCONT"), room)
+        assert not is_stopped(three.front)
+        assert not is_stopped(three.orchestrator)
+
+
 def test_a_program_with_threads_is_not_split() -> None:
     """A fork copies one thread only, so ``guard`` does nothing and says so."""
     code = (
@@ -264,6 +273,22 @@ def test_a_program_with_threads_is_not_split() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_without_a_process_to_spare_the_program_goes_on_alone(processes: int) -> None:
+    """The second and the third process may fail to start; the caller runs once, as it was."""
+    code = (
+        "import ctypes, os, resource, signal, sys; from orchcore.agents.keeper import guard;"
+        "os.getuid() or os.setuid(54321);"  # the limit does not hold for root
+        "resource.setrlimit(resource.RLIMIT_NPROC, (int(sys.argv[1]),) * 2);"
+        "before = os.getpid(); guarded = guard();"
+        "print(guarded, os.getpid() == before, signal.pthread_sigmask(0, []))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(processes)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "True", "set()"]
 
 
 def test_a_process_says_whether_it_adopts() -> None:

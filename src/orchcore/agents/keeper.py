@@ -2,7 +2,7 @@
 
 ``guard()`` turns one process into three, each the parent of the next::
 
-    front         what the shell started; passes signals down and the exit status up
+    front         what the shell started; passes signals down and the exit status up (``front``)
     keeper        own process group; ends every process below it when the orchestrator is gone
     orchestrator  front's process group; the only one in which ``guard()`` returns
 
@@ -31,21 +31,9 @@ from pathlib import Path
 from typing import Never
 
 from orchcore.agents import orphans
+from orchcore.agents.front import stand_in_front
 
-_HEARD_IN_FRONT = {
-    signal.SIGCHLD,
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGQUIT,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGWINCH,
-    signal.SIGTSTP,
-    signal.SIGCONT,
-}
 _SWEEP_S = 10.0
-_STOP_S = 2.0
 _A_LONG_TIME_S = 3600.0
 _BROKEN = 70  # EX_SOFTWARE of sysexits.h: front or keeper had a bug
 
@@ -112,11 +100,15 @@ def _split(patience_s: float) -> bool:
     if orchestrator == 0:
         os.waitpid(keeper, 0)
         return False
-    return _do_and_exit(lambda: _stand_in_front(keeper, orchestrator))
+    return _do_and_exit(lambda: stand_in_front(keeper, orchestrator))
 
 
 def _fork_orchestrator(front: int, patience_s: float, tell: Callable[[bytes], object]) -> bool:
-    """Makes the new child the keeper; returns True in the orchestrator, in the keeper never."""
+    """Makes the new child the keeper; returns True in the orchestrator, in the keeper never.
+
+    The orchestrator itself tells front that it is there, before anything can go wrong: otherwise
+    front might go on alone beside it.
+    """
     keeper = os.getpid()
     try:
         orphans.adopt()
@@ -125,21 +117,21 @@ def _fork_orchestrator(front: int, patience_s: float, tell: Callable[[bytes], ob
     except OSError:
         os._exit(_BROKEN)  # front finds the pipe empty and goes on alone
     if orchestrator == 0:
+        tell(os.getpid().to_bytes(8))
         orphans.end_with(keeper, signal.SIGTERM)
         return True
-    return _do_and_exit(lambda: _keep(front, orchestrator, patience_s, tell))
+    return _do_and_exit(lambda: _keep(front, orchestrator, patience_s))
 
 
-def _keep(front: int, orchestrator: int, patience_s: float, tell: Callable[[bytes], object]) -> int:
+def _keep(front: int, orchestrator: int, patience_s: float) -> int:
     """The keeper's life until the orchestrator ends; gives the orchestrator's wait status.
 
     Every signal is blocked and only wakes it up to look around. Its own process group keeps it
     out of the way of a SIGKILL for the terminal's foreground group.
     """
     os.setpgid(0, 0)
-    Path("/proc/self/comm").write_text("orchcore-keeper")
-    tell(orchestrator.to_bytes(8))
-    _let_go_of_files()
+    with suppress(OSError):  # only people need it
+        Path("/proc/self/comm").write_text("orchcore-keeper")
     deadline: float | None = None
     while (status := orphans.reap().get(orchestrator)) is None:
         now = time.monotonic()
@@ -154,78 +146,13 @@ def _keep(front: int, orchestrator: int, patience_s: float, tell: Callable[[byte
     return status
 
 
-def _stand_in_front(keeper: int, orchestrator: int) -> int:
-    """Front's life until both are gone; gives the wait status that the shell is to see."""
-    orphans.adopt()
-    _let_go_of_files()
-    handle = _handle_of(orchestrator)
-    # What is pending by now may be older than the orchestrator, which then did not get it.
-    while early := signal.sigtimedwait(_HEARD_IN_FRONT, 0):
-        _pass_on(early, orchestrator, handle, whoever_sent=True)
-    signal.pthread_sigmask(signal.SIG_SETMASK, _HEARD_IN_FRONT)
-    ended = orphans.reap()
-    # A keeper that is killed leaves the orchestrator to front; one that is done has reaped it.
-    while orchestrator not in ended and (keeper not in ended or orphans.has_child(orchestrator)):
-        _pass_on(signal.sigwaitinfo(_HEARD_IN_FRONT), orchestrator, handle)
-        ended |= orphans.reap()
-    return ended[orchestrator] if orchestrator in ended else ended[keeper]
-
-
-def _handle_of(orchestrator: int) -> int | None:
-    """Reaches the orchestrator and nobody who gets its pid later; None if it has ended."""
-    try:
-        return os.pidfd_open(orchestrator)
-    except ProcessLookupError:
-        return None
-
-
-def _pass_on(
-    sent: signal.struct_siginfo,
-    orchestrator: int,
-    handle: int | None,
-    *,
-    whoever_sent: bool = False,
-) -> None:
-    """Hands a signal to the orchestrator, unless the terminal has given it to both.
-
-    The kernel's own signals (``si_code`` above 0, sigaction(2)) go to the whole group; only the
-    hang-up of a terminal goes to the session's leader alone.
-    """
-    number = signal.Signals(sent.si_signo)
-    if number is signal.SIGCHLD:
-        return
-    is_our_hang_up = number is signal.SIGHUP and os.getsid(0) == os.getpid()
-    is_for_us = sent.si_code <= 0 or whoever_sent or is_our_hang_up
-    if handle is not None and is_for_us:
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(handle, number)
-    if number is signal.SIGTSTP:
-        _stop_after(orchestrator)
-
-
-def _stop_after(orchestrator: int) -> None:
-    """Stops front as SIGTSTP does by default, once the orchestrator has stopped.
-
-    The shell takes front's stop as the whole job's: a quick ``fg`` would otherwise continue an
-    orchestrator that is only about to stop, and then wait for it for ever.
-    """
-    deadline = time.monotonic() + _STOP_S
-    while time.monotonic() < deadline:
-        process = orphans.look_at(orchestrator)
-        if process is None or process.state in "TtZX":
-            break
-        time.sleep(0.01)
-    os.kill(os.getpid(), signal.SIGTSTP)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP})
-
-
 def _do_and_exit(life: Callable[[], int]) -> Never:
     """Ends what *life* left below this process, then this process, with the status it gave.
 
     No SIGTERM to what is left: whoever could have taken its work is gone.
     """
     try:
+        _let_go_of_files()
         status = life()
         orphans.end_descendants(_SWEEP_S)
         code = os.waitstatus_to_exitcode(status)
@@ -242,7 +169,9 @@ def _let_go_of_files() -> None:
         null = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):
             os.dup2(null, standard)
-    for entry in list(Path("/proc/self/fd").iterdir()):
-        if int(entry.name) > 2:
-            with suppress(OSError):
-                os.close(int(entry.name))
+    numbers = list(range(1024))
+    with suppress(PermissionError):  # of a program that its user may run but not read
+        numbers = [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
+    for number in set(numbers) - {0, 1, 2}:
+        with suppress(OSError):
+            os.close(number)

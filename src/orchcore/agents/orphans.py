@@ -28,12 +28,16 @@ class Seen:
         pid: Its id, used again by others once it has been waited for.
         state: ``R`` running, ``S`` asleep, ``T`` stopped, ``Z`` ended; proc_pid_stat(5).
         parent: Pid of the parent it has now.
+        group: Id of its process group.
+        session: Id of its session.
         started: Clock ticks from boot to its start; with *pid* it names a process for ever.
     """
 
     pid: int
     state: str
     parent: int
+    group: int
+    session: int
     started: int
 
 
@@ -121,15 +125,38 @@ def look_at(pid: int) -> Seen | None:
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    return Seen(pid, fields[0].decode(), parent=int(fields[1]), started=int(fields[19]))
+    parent, group, session = (int(field) for field in fields[1:4])
+    return Seen(pid, fields[0].decode(), parent, group, session, started=int(fields[19]))
+
+
+def look_at_all() -> Iterator[Seen]:
+    """Every process there is, in the order of ``/proc``."""
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names are all that is wanted
+        if name.isdecimal() and (process := look_at(int(name))) is not None:
+            yield process
+
+
+def is_under_job_control(*, but_for: int) -> bool:
+    """Whether a shell could continue this process's group if it were stopped.
+
+    POSIX's question (is the group not orphaned?), asked without counting the process *but_for*:
+    does any other member have a parent in another group of the same session?
+    """
+    everybody = {process.pid: process for process in look_at_all()}
+    us = everybody[os.getpid()]
+    members = [seen for seen in everybody.values() if seen.group == us.group]
+    parents = [everybody.get(seen.parent) for seen in members if seen.pid != but_for]
+    return any(
+        parent is not None and parent.session == us.session and parent.group != us.group
+        for parent in parents
+    )
 
 
 def descendants(ancestor: int) -> Iterator[Seen]:
     """Every process below *ancestor* at this moment, parents before their children."""
     children: dict[int, list[Seen]] = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208 - names are all that is wanted
-        if name.isdecimal() and (process := look_at(int(name))) is not None:
-            children.setdefault(process.parent, []).append(process)
+    for process in look_at_all():
+        children.setdefault(process.parent, []).append(process)
     generation = children.get(ancestor, [])
     while generation:
         yield from generation
