@@ -1,0 +1,117 @@
+"""JSON of unknown shape, read without ever raising."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Self, cast
+
+_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A JSON object whose fields may be absent or of any type.
+
+    Attributes:
+        raw: The object as parsed.
+
+    Example:
+        >>> Fields({"usage": {"input": 3}}).part("usage").count("input")
+        3
+    """
+
+    raw: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    @classmethod
+    def of_line(cls, line: bytes) -> Self | None:
+        """The object on *line*; ``None`` if it is not one JSON object."""
+        try:
+            value: object = json.loads(line)
+            if _HALF_PAIR.search(line):
+                value = whole(value)
+        except (ValueError, RecursionError):
+            return None
+        return cls(cast("dict[str, object]", value)) if isinstance(value, dict) else None
+
+    def __bool__(self) -> bool:
+        """Whether it has any field."""
+        return bool(self.raw)
+
+    def __contains__(self, key: str) -> bool:
+        """Whether *key* is there and not null."""
+        return self.raw.get(key) is not None
+
+    def text(self, key: str) -> str:
+        """The string at *key*, else nothing."""
+        value = self.raw.get(key)
+        return value if isinstance(value, str) else ""
+
+    def flag(self, key: str) -> bool | None:
+        """The boolean at *key*, else ``None``."""
+        value = self.raw.get(key)
+        return value if isinstance(value, bool) else None
+
+    def number(self, key: str) -> float | None:
+        """The finite number at *key*, else ``None``."""
+        value = self.raw.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        try:
+            number = float(value)
+        except OverflowError:
+            return None
+        return number if math.isfinite(number) else None
+
+    def count(self, key: str) -> int | None:
+        """The number at *key* as a whole number of 0 or more, else ``None``."""
+        number = self.number(key)
+        return int(number) if number is not None and number >= 0 else None
+
+    def part(self, key: str) -> "Fields":
+        """The object at *key*, else an empty one."""
+        return _fields(self.raw.get(key))
+
+    def parts(self, key: str) -> tuple["Fields", ...]:
+        """The objects of the list at *key*; whatever else it holds is left out."""
+        value = self.raw.get(key)
+        return tuple(_objects(cast("list[object]", value))) if isinstance(value, list) else ()
+
+    def words(self, key: str) -> tuple[str, ...]:
+        """The strings of the list at *key*; whatever else it holds is left out."""
+        value = self.raw.get(key)
+        items = cast("list[object]", value) if isinstance(value, list) else []
+        return tuple(item for item in items if isinstance(item, str))
+
+    def values(self) -> tuple["Fields", ...]:
+        """The fields that are objects themselves, in order."""
+        return tuple(_objects(self.raw.values()))
+
+
+def whole(value: object) -> object:
+    """*value* with halves of surrogate pairs replaced: they cannot be written as UTF-8."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [whole(item) for item in cast("list[object]", value)]
+    if isinstance(value, dict):
+        items = cast("dict[str, object]", value).items()
+        return {str(whole(key)): whole(item) for key, item in items}
+    return value
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """*text* on one line of at most *limit* characters."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def _fields(value: object) -> Fields:
+    return Fields(cast("dict[str, object]", value)) if isinstance(value, dict) else Fields()
+
+
+def _objects(values: Iterable[object]) -> Iterator[Fields]:
+    for value in values:
+        if isinstance(value, dict):
+            yield Fields(cast("dict[str, object]", value))
