@@ -38,7 +38,7 @@ _A_LONG_TIME_S = 3600.0
 _BROKEN = 70  # EX_SOFTWARE of sysexits.h: front or keeper had a bug
 
 
-def guard(patience_s: float = 30.0) -> bool:
+def guard(patience_s: float = 35.0) -> bool:
     """Puts a keeper above the rest of this program.
 
     To be called once, in the main thread, before there are other threads or an event loop. The
@@ -48,7 +48,7 @@ def guard(patience_s: float = 30.0) -> bool:
 
     Args:
         patience_s: Seconds from SIGTERM to SIGKILL if front is killed; at least what the
-            orchestrator's orderly end may take.
+            orchestrator's orderly end (30 s) may take.
 
     Returns:
         True in the orchestrator, below a keeper. False in the one process there still is, if
