@@ -106,7 +106,7 @@ def _row(checker: str, place: Place, said: Iterable[str]) -> str:
 
 
 def test_both_checkers_accept_correct_orchfiles(reports: Mapping[str, Reports]) -> None:
-    """No strict error anywhere in twelve pipelines."""
+    """Strict checking finds nothing to say about any pipeline."""
     table = [
         _row(checker, place, said)
         for checker, report in reports["correct"].named()

@@ -183,19 +183,19 @@ def maybe[T](source: Source[T], /) -> T | None:
 
 @overload
 def each[T](
-    items: Source[Items[T]],
+    items: list[T],  # on its own: mypy then reads literals as the parameter's annotation says
     /,
     *,
-    label: Callable[[T], str] = ...,
-    after: Callable[[T], Items[str]] = ...,
+    label: Callable[[T], str] | None = None,
+    after: Callable[[T], Items[str]] | None = None,
 ) -> T: ...
 @overload
 def each[T](
-    items: Items[T],
+    items: Source[Items[T]] | Items[T],
     /,
     *,
-    label: Callable[[T], str] = ...,
-    after: Callable[[T], Items[str]] = ...,
+    label: Callable[[T], str] | None = None,
+    after: Callable[[T], Items[str]] | None = None,
 ) -> T: ...
 def each(items: Any, /, *, label: Any = None, after: Any = None) -> Any:
     """One element of *items* in each instance of a phase that has ``parallel=``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal, Never, cast
 
 from orchcore.declarations.agent import Agent
 from orchcore.declarations.location import caller
@@ -50,11 +50,11 @@ class Source[T]:
 
 
 class FanOut[T](Source[list[T]]):
-    """A source with one value per instance: what ``parallel=`` gives."""
+    """A source with one value per instance: what ``parallel=`` gives.
 
-    def _item(self) -> T:
-        """Never called: gives the type parameter its variance."""
-        raise NotImplementedError
+    Invariant, as ``list`` is: a parameter that takes a fan-out of several classes is annotated
+    ``Sequence[Base]``.
+    """
 
 
 class Picked[U](Source[U]):
@@ -167,7 +167,7 @@ class Condition:
         """It does not hold."""
         return Condition("not", parts=(self,))
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> Never:
         """Refuses: a condition is decided during the run.
 
         Raises:

@@ -52,7 +52,7 @@ gate = approve(either, lambda patch: f"Merge {patch.diff}?")
 
 @phase
 async def merge(
-    patch: Quick | Deep = use(gate), proof: str = use(either.pick(proof_of := lambda p: p.diff))
+    patch: Quick | Deep = use(gate), proof: str = use(either.pick(lambda p: p.diff))
 ) -> str:
     if isinstance(patch, Deep):
         return patch.proof + proof
@@ -62,8 +62,9 @@ async def merge(
 @phase(parallel=2)
 async def announce(
     channel: Literal["mail", "chat"] = each(param(["mail", "chat"])),
+    tone: Literal["dry", "warm"] = each(["dry", "warm"]),
 ) -> str:
-    return channel
+    return f"{channel}: {tone}"
 
 
 assert_type(small, Condition)

@@ -51,6 +51,7 @@ async def gathering(patch: Patch = use(implement)) -> list[Review]:
     _k = await gather((measure(patch, u) for u in units), parallel=3)  # mistake: gather-unknown-keyword
     _m = await gather(plan)  # mistake: gather-of-a-phase
     _n = await gather(measure(patch, "kB"))  # mistake: gather-of-one-call
+    _p = await gather({"kB": measure(patch, "kB")})  # mistake: gather-of-a-dict
     _o = await gather(await measure(patch, u) for u in units)  # mistake: gather-of-awaited-calls
     return await gather(measure(patch, u) for u in units)  # mistake: gathered-returned-as-other
 
@@ -124,6 +125,7 @@ async def program() -> None:
     if result.state(plan) == "pased":  # mistake: state-typo
         print(result.value(plan).stps)  # mistake: result-unknown-attribute
     print(result.state(3))  # mistake: state-of-a-number
+    print(result.value(review)[0].nots)  # mistake: result-element-unknown-attribute
     print(result.values[plan])  # mistake: run-result-unknown-attribute
     await run(measure)  # mistake: run-a-step
     await run([plan])  # mistake: run-a-list

@@ -61,6 +61,9 @@ h3 = approve(plan, "Go?", True)  # mistake: item-gate-flag-by-position
 h4 = approve(title, "Go?", each=True)  # mistake: item-gate-of-a-str
 h5 = approve(audit, lambda found: found.title, each=True)  # mistake: item-gate-unknown-attribute
 h6 = approve(plan, "Go?", timeout="5m")  # mistake: gate-unknown-option
+h9 = approve(plan, "Go?").session  # mistake: session-of-an-approval
+i1 = settled(plan).session  # mistake: session-of-an-outcome
+i2 = approve(settled, "Go?")  # mistake: gate-of-a-function
 h7 = approve(risky, "Go?")  # mistake: gate-of-a-condition
 
 

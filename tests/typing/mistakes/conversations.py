@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from orchcore import Agent, TurnFailed, agent, each, phase, use
 from pipeline import Patch, Plan, Review, approved, implement, plan, review, tasks
 
@@ -17,6 +19,8 @@ async def asking(ai: Agent, plan: Plan = use(plan)) -> Review:
     _g = await ai.ask("Plan.", Plan, Review)  # mistake: ask-for-two-classes
     _h = await ai.ask("Plan.", plan)  # mistake: ask-for-a-value
     _i = await ai.ask("Plan.", result=Plan)  # mistake: ask-class-by-keyword
+    _j: Plan = await ai.ask("Plan.", BaseModel)  # mistake: ask-for-a-base-class
+    print(plan.session)  # mistake: session-of-the-value
     ai.ask("Plan.")  # mistake: ask-not-awaited
     j = ai.ask("Plan.", Plan)
     print(j.steps)  # mistake: unawaited-answer-as-value

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from orchcore import FanOut, agent, Agent, each, param, phase, use
+from orchcore import Agent, FanOut, agent, each, maybe, param, phase, use
 from pipeline import (
     Patch,
     Plan,
@@ -66,6 +66,8 @@ async def elements(
     u: Plan = each([plan, plan]),  # mistake: each-of-a-list-of-sources
     v: Task = each(chosen, review),  # mistake: each-of-two-sources
     w: Task = each(use(tasks.pick(lambda ts: ts[0]))),  # mistake: each-of-one-used-value
+    y: str = each(["a"], parallel=2),  # mistake: parallel-in-each
+    z: Task = each(maybe(tasks)),  # mistake: each-of-a-maybe
     x: str = each(enumerate(["a"])),  # mistake: each-of-an-iterator
 ) -> None: ...
 

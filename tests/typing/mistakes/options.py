@@ -3,7 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
-from orchcore import Agent, agent, each, param, phase, use
+from orchcore import Agent, agent, each, maybe, param, phase, use
 from pipeline import count, folder, implement, measure, plan, review
 
 
@@ -66,6 +66,8 @@ f3 = agent(recovery="retry")(body)  # mistake: recovery-typo
 f4 = agent(budget="5 USD")(body)  # mistake: budget-as-str
 f5 = agent(cache="yes")(body)  # mistake: cache-as-str
 f6 = agent(model=use(review))(body)  # mistake: model-of-a-fan-out
+f8 = agent(cwd=maybe(folder))(body)  # mistake: cwd-may-be-none
+f9 = agent(cwd=Path, parallel=2)(body)  # mistake: cwd-a-class
 f7 = agent(cwd=use(folder.pick(lambda f: f.name.split())))(body)  # mistake: cwd-picked-list
 
 g1 = agent(after=plan)(body)  # mistake: after-without-list
@@ -101,4 +103,6 @@ j3 = phase(when=lambda: True)(plain)  # mistake: when-a-function
 j4 = phase(when=use(count))(plain)  # mistake: when-a-number
 j5 = phase(when=plan.where)(plain)  # mistake: when-a-method
 j6 = phase(when=[plan.where(lambda p: p.risky)])(plain)  # mistake: when-a-list
+j8 = phase(when=maybe(plan.pick(lambda p: p.risky)))(plain)  # mistake: when-may-be-none
+j9 = phase(each(["a"]), parallel=2)(plain)  # mistake: each-of-a-phase-by-position
 j7 = phase(when=None)(plain)  # mistake: when-none

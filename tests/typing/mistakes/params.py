@@ -25,5 +25,6 @@ async def options(
     o: str = param("a", choices=["a", "b"]),  # mistake: param-unknown-keyword
     p: int = param(3, help=["x"]),  # mistake: param-help-is-a-list
     q: int = param(3, name=1),  # mistake: param-name-is-a-number
+    s: str = param(["a", "b"]),  # mistake: param-default-list-for-str
     r: int = param(3.5),  # mistake: param-default-float-for-int
 ) -> None: ...

@@ -50,6 +50,9 @@ async def not_a_source(
     m: bool = use(plan.where(lambda p: p.risky)),  # mistake: use-of-a-condition
     n: Plan = Plan,  # mistake: class-as-default
     o: Plan = maybe(maybe(plan)),  # mistake: maybe-of-maybe
+    q: Plan = use(plan, default=None),  # mistake: use-with-a-default
+    r: Plan = use(plan.session),  # mistake: session-as-value
+    s: list[object] = use(tasks),  # mistake: list-widened
     p: Plan = use(phase),  # mistake: use-of-the-decorator
 ) -> None: ...
 
