@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import batched
 from pathlib import Path
+from shlex import quote
 from typing import Self
 
 from orchcore.errors import Problem, RecordingError, shown_path
@@ -132,7 +133,7 @@ class JournalDatabase:
             )
         name = getattr(error, "sqlite_errorname", "")
         full = name == "SQLITE_FULL"
-        hint = "free some space" if full else f"look at its disk: df -h {place}"
+        hint = "free some space" if full else f"look at its disk: df -h {quote(place)}"
         return Problem(
             "disk-full" if full else "journal-unwritable",
             f"the journal in {place} cannot be written ({error}{f', {name}' if name else ''})",
@@ -225,8 +226,9 @@ def _last_seq(connection: sqlite3.Connection) -> int:
 
 def _unopened(folder: RunFolder, why: str) -> Problem:
     place = shown_path(folder.path)
+    look = f"ls -l {quote(place)}; df -h {quote(place)}"
     return Problem(
         "journal-unopened",
         f"the journal in {place} cannot be opened ({why})",
-        hints=(f"look at its rights and its disk: ls -l {place}; df -h {place}",),
+        hints=(f"look at its rights and its disk: {look}",),
     )

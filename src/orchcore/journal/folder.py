@@ -7,15 +7,16 @@
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import count
 from pathlib import Path
+from shlex import quote
 from typing import Self
 
 from orchcore.errors import Problem, RecordingError, UsageError, did_you_mean, shown_path
 from orchcore.journal.refusals import (
+    file_system,
     network_folder,
     tracked_folder,
     unsafe_folder,
@@ -44,12 +45,12 @@ def folder_name(node_id: str) -> str:
         >>> folder_name("review:codex"), folder_name("../x")
         ('review:codex', '%2E.%2Fx')
     """
-    raw = node_id.encode("utf-8", "backslashreplace")
+    raw = node_id.encode("utf-8", "surrogatepass")
     name = _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], raw).decode("ascii")
-    if not name or name in _RESERVED or name.startswith((".", JOURNAL_NAME)):
-        name = f"%{ord(name[:1] or '%'):02X}{name[1:]}"
+    if name in _RESERVED or name.startswith((".", JOURNAL_NAME)):
+        name = f"%{ord(name[0]):02X}{name[1:]}"
     if len(name) <= _NAME_LIMIT_BYTES:
-        return name
+        return name or "%"
     return f"{name[:_NAME_LIMIT_BYTES]}~{sha256(raw).hexdigest()[:16]}"
 
 
@@ -142,10 +143,14 @@ class ProjectFolder:
             pass  # A file or a dangling link: told below.
         except OSError as error:
             raise RecordingError(_unmakeable(folder, error)) from error
-        for check in (unsafe_folder, unwritable_folder, network_folder, tracked_folder):
-            problem = check(folder)
-            if problem is not None:
-                raise RecordingError(problem)
+        problem = (
+            unsafe_folder(folder)
+            or unwritable_folder(folder)
+            or network_folder(folder, file_system(folder))
+            or tracked_folder(folder)
+        )
+        if problem is not None:
+            raise RecordingError(problem)
         _furnish(folder)
         return cls(folder)
 
@@ -154,15 +159,21 @@ class ProjectFolder:
         """The folder in *root* for reading only: nothing is made or checked."""
         return cls(root.resolve() / FOLDER_NAME)
 
-    def new_run(self) -> RunFolder:
+    def new_run(self, token: Callable[[int], str] = secrets.token_hex) -> RunFolder:
         """A new run's folder, shared with nobody, however many start at once.
+
+        Args:
+            token: Gives so many random bytes in hexadecimal. The id is its first 4 digits, or
+                more where those are taken.
 
         Raises:
             RecordingError: It cannot be made.
         """
         runs = _made(self.path, "runs")
-        for tries in count():
-            run_id = secrets.token_hex(8)[: 4 + min(tries // 4, 12)]
+        tries = 0
+        while True:
+            run_id = token(8)[: 4 + min(tries // 4, 12)]
+            tries += 1
             try:
                 (runs / run_id).mkdir(mode=0o700)
             except FileExistsError:
@@ -170,7 +181,6 @@ class ProjectFolder:
             except OSError as error:
                 raise RecordingError(_unmakeable(runs / run_id, error)) from error
             return RunFolder(run_id, runs / run_id)
-        raise AssertionError("unreachable")
 
     def run_folders(self) -> tuple[RunFolder, ...]:
         """All runs, those last started or resumed first; none if nothing was ever run."""
@@ -199,7 +209,7 @@ class ProjectFolder:
         except FileNotFoundError:
             return
         except OSError as error:
-            hint = f"look at who may read it: ls -ld {shown_path(self.path)}"
+            hint = f"look at who may read it: ls -ld {quote(shown_path(self.path))}"
             message = f"{shown_path(self.path)} cannot be read ({error.strerror})"
             raise UsageError(Problem("folder-unreadable", message, hints=(hint,))) from error
         for entry in entries:
@@ -240,7 +250,7 @@ def _unmakeable(path: Path, error: OSError) -> Problem:
     return Problem(
         "folder-unmakeable",
         f"{shown_path(path)} cannot be made ({error.strerror})",
-        hints=(f"look at its place and its free space: df -h {shown_path(path.parent)}",),
+        hints=(f"look at its place and its free space: df -h {quote(shown_path(path.parent))}",),
     )
 
 

@@ -26,7 +26,10 @@ def recorded_version(connection: sqlite3.Connection, known: int = len(MIGRATIONS
     Raises:
         RecordingError: The database is not a journal, or a newer orchcore wrote it.
     """
-    application, version = _number(connection, "application_id"), _number(connection, "user_version")
+    application, version = (
+        _number(connection, "application_id"),
+        _number(connection, "user_version"),
+    )
     if application == 0 and version == 0 and _is_empty(connection):
         return 0
     if application != APPLICATION_ID:
@@ -78,4 +81,4 @@ def _number(connection: sqlite3.Connection, pragma: str) -> int:
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
-    return connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
+    return not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()

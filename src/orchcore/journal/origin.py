@@ -117,7 +117,7 @@ def _in_use(path: Path) -> Problem:
     return Problem(
         "run-in-use",
         f"run {run} is still being written by another process",
-        hints=(f"watch it: orchcore show {run}", f"or end it: orchcore stop {run}"),
+        hints=(f"wait for its end; watch it: orchcore show {run}",),
     )
 
 

@@ -27,7 +27,8 @@ class RunSummary:
         pid: Process id of its last process.
         processes: How many worked on it: 1 and the resumes.
         started_at: Unix time of its first process's start.
-        ended_at: Unix time of its end; of the last event if it died; ``None`` while it runs.
+        ended_at: Unix time of its end; ``None`` while it runs and if it died.
+        last_at: Unix time of the last thing that was recorded.
         exit_code: As recorded at its end.
         states: How many nodes ended in each state (a fan-out counts once per instance).
         cost_usd: What the priced turns cost together.
@@ -45,6 +46,7 @@ class RunSummary:
     processes: int = 0
     started_at: float = 0.0
     ended_at: float | None = None
+    last_at: float = 0.0
     exit_code: int | None = None
     states: dict[str, int] = field(default_factory=dict[str, int])
     cost_usd: float = 0.0
@@ -58,8 +60,12 @@ class RunSummary:
         return self.folder.id
 
     def duration_s(self, now: float) -> float:
-        """Seconds from its first start to its end, or to *now* while it runs."""
-        return max(0.0, (now if self.ended_at is None else self.ended_at) - self.started_at)
+        """Seconds from its first start to its end, or to *now* (unix time) while it runs.
+
+        Of a run that died: to the last thing that was recorded. Pauses before a resume count.
+        """
+        ended_at = now if self.state == "running" else self.ended_at or self.last_at
+        return max(0.0, ended_at - self.started_at)
 
 
 @dataclass(frozen=True, slots=True)

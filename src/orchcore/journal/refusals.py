@@ -8,6 +8,7 @@ import mmap
 import os
 import stat
 from pathlib import Path
+from shlex import quote
 
 from orchcore.errors import Problem, shown_path
 
@@ -30,24 +31,25 @@ _INDEX_LIMIT_BYTES = 64 * 2**20
 def unsafe_folder(folder: Path) -> Problem | None:
     """Why the existing *folder* is not ours to write to: a link, a file, someone else's."""
     name = shown_path(folder)
+    away = f"mv {quote(name)} {quote(f'{name}.old')}"
     found = folder.lstat()
     if stat.S_ISLNK(found.st_mode):
         return Problem(
             "folder-symlink",
             f"{name} is a symbolic link; runs are recorded in a real folder only",
-            hints=(f"remove the link: rm {name}",),
+            hints=(f"remove the link: rm {quote(name)}",),
         )
     if not stat.S_ISDIR(found.st_mode):
         return Problem(
             "folder-not-a-folder",
             f"{name} is in the way: it is not a folder",
-            hints=(f"move it away: mv {name} {name}.old",),
+            hints=(f"move it away: {away}",),
         )
     if found.st_uid != os.geteuid():
         return Problem(
             "folder-foreign",
             f"{name} belongs to another user (uid {found.st_uid}, you are {os.geteuid()})",
-            hints=(f"run as its owner, or move it away: mv {name} {name}.old",),
+            hints=(f"run as its owner, or move it away: {away}",),
         )
     return None
 
@@ -59,13 +61,17 @@ def unwritable_folder(folder: Path) -> Problem | None:
     return Problem(
         "folder-read-only",
         f"{shown_path(folder)} is not writable, so the run could not be recorded",
-        hints=(f"make it writable: chmod u+wx {shown_path(folder)}",),
+        hints=(f"make it writable: chmod u+wx {quote(shown_path(folder))}",),
     )
 
 
-def network_folder(folder: Path) -> Problem | None:
-    """Why SQLite must not be trusted on *folder*'s file system, if it is another machine's."""
-    kind = file_system(folder)
+def network_folder(folder: Path, kind: str) -> Problem | None:
+    """Why SQLite must not be trusted on *folder*'s file system, if it is another machine's.
+
+    Args:
+        folder: The folder.
+        kind: Its ``file_system``.
+    """
     if kind not in NETWORK_FILE_SYSTEMS:
         return None
     return Problem(
@@ -106,7 +112,7 @@ def tracked_folder(folder: Path) -> Problem | None:
     return Problem(
         "folder-tracked",
         f"{name} is tracked by git; it holds private transcripts and changes with every run",
-        hints=(f"untrack it, the files stay: git rm -r -q --cached {name}",),
+        hints=(f"untrack it, the files stay: git rm -r -q --cached {quote(name)}",),
     )
 
 

@@ -121,19 +121,15 @@ def insert_events(rows: int) -> str:
 def change_of(seq: int, event: Event) -> Change | None:
     """What *event* with the number *seq* changes in the other tables, if anything."""
     match event:
-        case TurnStarted():
-            return Change(_TURN_STARTED, _turn_started(seq, event))
-        case TurnEnded():
-            return Change(_TURN_ENDED, _turn_ended(seq, event))
-        case SubStepStarted():
-            named = (event.node, event.attempt, event.path)
-            return Change(_STEP_STARTED, (seq, *named, event.step, event.label, event.at))
-        case SubStepEnded():
-            state = "failed" if event.failure else "passed"
-            named = (event.node, event.attempt, event.path)
-            return Change(_STEP_ENDED, (seq, state, event.exit_code, event.at, *named))
+        case TurnStarted() | TurnEnded():
+            return _turn_change(seq, event)
+        case SubStepStarted() | SubStepEnded():
+            return _step_change(seq, event)
         case InstanceEnded() | NodeEnded():
-            return Change(_RESULT, _result(seq, event))
+            is_instance = isinstance(event, InstanceEnded)
+            told = (seq, event.node, is_instance, event.attempt, event.state)
+            value_digest = None if event.value is None else digest(event.value)
+            return Change(_RESULT, (*told, value_digest, event.at))
         case RunEnded():
             return Change(_RUN_ENDED, (event.at, event.exit_code))
         case _:
@@ -145,29 +141,31 @@ def digest(text: str) -> str:
     return sha256(text.encode("utf-8")).hexdigest()
 
 
-def _turn_started(seq: int, event: TurnStarted) -> tuple[Cell, ...]:
-    return (
-        *(seq, event.node, event.attempt, event.turn, event.parent),
-        *(event.agent, event.adapter, event.model, digest(event.prompt)),
-        *(event.folder, event.session_id, event.at),
-    )
-
-
-def _turn_ended(seq: int, event: TurnEnded) -> tuple[Cell, ...]:
+def _turn_change(seq: int, event: TurnStarted | TurnEnded) -> Change:
+    named = (event.node, event.attempt, event.turn)
+    if isinstance(event, TurnStarted):
+        asked = (event.agent, event.adapter, event.model, digest(event.prompt))
+        place = (event.folder, event.session_id, event.at)
+        return Change(_TURN_STARTED, (seq, *named, event.parent, *asked, *place))
     usage = event.usage
-    return (
-        *(seq, "failed" if event.failure else "passed", event.session_id),
-        *(usage.input_tokens, usage.output_tokens, usage.cached_input_tokens),
-        *(event.cost_usd, event.simulated, event.at),
-        *(event.node, event.attempt, event.turn),
+    tokens = (usage.input_tokens, usage.output_tokens, usage.cached_input_tokens)
+    outcome = (_work_state(event), event.session_id)
+    return Change(
+        _TURN_ENDED,
+        (seq, *outcome, *tokens, event.cost_usd, event.simulated, event.at, *named),
     )
 
 
-def _result(seq: int, event: InstanceEnded | NodeEnded) -> tuple[Cell, ...]:
-    return (
-        *(seq, event.node, isinstance(event, InstanceEnded), event.attempt, event.state),
-        *(None if event.value is None else digest(event.value), event.at),
-    )
+def _step_change(seq: int, event: SubStepStarted | SubStepEnded) -> Change:
+    named = (event.node, event.attempt, event.path)
+    if isinstance(event, SubStepStarted):
+        return Change(_STEP_STARTED, (seq, *named, event.step, event.label, event.at))
+    ended = (_work_state(event), event.exit_code, event.at)
+    return Change(_STEP_ENDED, (seq, *ended, *named))
+
+
+def _work_state(event: TurnEnded | SubStepEnded) -> str:
+    return "failed" if event.failure else "passed"
 
 
 def _unicode(value: object) -> object:

@@ -7,58 +7,66 @@ transaction is short, for as long as it lasts the writer cannot shrink its files
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 
 from orchcore.errors import Problem, RecordingError, shown_path
 from orchcore.journal.folder import RunFolder
-from orchcore.journal.migrations import MIGRATIONS, migrate, recorded_version
+from orchcore.journal.migrations import MIGRATIONS, Migration, migrate, recorded_version
 
 _BUSY_S = 5.0
 
 
 @contextmanager
-def snapshot(folder: RunFolder) -> Iterator[sqlite3.Connection]:
+def snapshot(
+    folder: RunFolder, migrations: Sequence[Migration] = MIGRATIONS
+) -> Generator[sqlite3.Connection]:
     """The run's database in a read transaction; what is written meanwhile is not seen.
 
-    A journal of an older schema is read through a migrated copy in memory.
+    A journal of an older schema is read through a copy in memory, brought up by *migrations*.
 
     Raises:
         RecordingError: There is no journal, or it is damaged, foreign, newer, or not readable
             for this user.
     """
     try:
-        with closing(_opened(folder.journal)) as connection:
+        with closing(_opened(folder.journal, migrations)) as connection:
             connection.row_factory = sqlite3.Row
             connection.execute("BEGIN")
             yield connection
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError, ValueError) as error:
         raise RecordingError(_unreadable(folder, error)) from error
 
 
-def _opened(journal: Path) -> sqlite3.Connection:
+def _opened(journal: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
     connection = _reachable(journal)
     try:
-        version = recorded_version(connection)
-        if version == len(MIGRATIONS):
+        if _written_version(connection, len(migrations)) == len(migrations):
             return connection
-        if version == 0:
-            raise sqlite3.DatabaseError("it is empty: the run died while it started")
-        return _migrated_copy(connection)
+        return _migrated_copy(connection, migrations)
     except BaseException:
         connection.close()
         raise
+
+
+def _written_version(connection: sqlite3.Connection, known: int) -> int:
+    version = recorded_version(connection, known)
+    if version == 0:
+        raise sqlite3.DatabaseError("empty: the run is just starting, or died while it started")
+    return version
 
 
 def _reachable(journal: Path) -> sqlite3.Connection:
     connection = _read_only(journal)
     try:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         connection.close()
-        if not journal.exists() or _side_file(journal, "-shm").exists():
+        refused = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
+        if not refused or not journal.exists() or _side_file(journal, "-shm").exists():
             raise
         return _private_copy(journal)
     except BaseException:
@@ -86,10 +94,12 @@ def _private_copy(journal: Path) -> sqlite3.Connection:
             return _in_memory(source)
 
 
-def _migrated_copy(connection: sqlite3.Connection) -> sqlite3.Connection:
+def _migrated_copy(
+    connection: sqlite3.Connection, migrations: Sequence[Migration]
+) -> sqlite3.Connection:
     with closing(connection):
         memory = _in_memory(connection)
-    migrate(memory)
+    migrate(memory, migrations)
     return memory
 
 
@@ -103,13 +113,13 @@ def _side_file(journal: Path, suffix: str) -> Path:
     return journal.with_name(journal.name + suffix)
 
 
-def _unreadable(folder: RunFolder, error: sqlite3.Error) -> Problem:
+def _unreadable(folder: RunFolder, error: Exception) -> Problem:
     place = shown_path(folder.journal)
     if not folder.journal.exists():
-        message = f"run {folder.id} has no journal: it died while it started"
+        message = f"run {folder.id} has no journal: it is just starting, or died while it started"
         return Problem("journal-missing", message, hints=("start anew: orchcore run",))
     return Problem(
         "journal-unreadable",
         f"the journal {place} cannot be read ({error})",
-        hints=(f"look at its rights: ls -l {shown_path(folder.path)}",),
+        hints=(f"look at its rights: ls -l {quote(shown_path(folder.path))}",),
     )
