@@ -7,8 +7,8 @@ import struct
 import subprocess
 import sys
 import termios
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -157,20 +157,6 @@ def test_a_pause_leaves_the_terminal_to_somebody_else() -> None:
     display.close()
 
 
-def test_a_print_in_a_body_lands_above_the_view(capsys: pytest.CaptureFixture[str]) -> None:
-    """User code may print; the frame is drawn again below it."""
-    out = Terminal()
-    display, _ = display_on(out)
-    for event in list(whole_run())[:3]:
-        display.on_event(event)
-    display.tick()
-    print("hello from a body")
-    display.close()
-    print("after")
-    assert "hello from a body\n" in visible(out.getvalue())
-    assert capsys.readouterr().out == "after\n"
-
-
 def test_nothing_is_drawn_before_a_run_and_nothing_said_without_one() -> None:
     """A run that never started leaves no trace."""
     out = Terminal()
@@ -226,49 +212,109 @@ def test_a_terminal_that_goes_away_ends_the_view_only() -> None:
         assert audience.close() == ()
 
 
-def _read_all(master: int, child: subprocess.Popen[bytes]) -> str:
-    """Everything the child writes to its terminal, which is resized once it has drawn."""
-    text, resized = b"", False
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            chunk = os.read(master, 65536)
-        except OSError:  # Linux says EIO when the last writer has closed the terminal
-            break
-        text += chunk
-        if not resized and b"^C" in text:
-            fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 40, 0, 0))
-            resized = True
-    child.wait(10)
-    return text.decode()
-
-
-def test_a_whole_run_in_a_real_terminal() -> None:
-    """A process of its own on a pseudo-terminal that becomes narrow while it runs."""
+@contextmanager
+def program_on_a_terminal(*arguments: str) -> Generator[tuple[int, subprocess.Popen[bytes]]]:
+    """A Python process on a pseudo-terminal of its own: the master's descriptor, the process."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    program = str(Path(__file__).with_name("demo_events.py"))
-    environ = {
-        key: value
-        for key, value in os.environ.items()
-        if key not in {"CI", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}
-    }
+    unwanted = {"CI", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}
+    environ = {key: value for key, value in os.environ.items() if key not in unwanted}
     child = subprocess.Popen(
-        [sys.executable, program, "--speed", "200"],
+        [sys.executable, *arguments],
         stdin=slave,
         stdout=slave,
-        stderr=slave,
+        stderr=subprocess.PIPE,
         env={**environ, "TERM": "xterm-256color"},
     )
     os.close(slave)
     try:
-        text = _read_all(master, child)
+        yield master, child
     finally:
+        child.kill()
+        child.communicate()
         os.close(master)
-    assert child.returncode == 0
+
+
+def read_all(master: int, *, resize: bool = False) -> str:
+    """Everything the child writes to its terminal, made narrower once the child has drawn."""
+    text = b""
+    while True:
+        try:
+            text += os.read(master, 65536)
+        except OSError:  # Linux says EIO when the last writer has closed the terminal
+            return text.decode()
+        if resize and b"^C" in text:
+            fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 40, 0, 0))
+            resize = False
+
+
+DEMO = str(Path(__file__).with_name("demo_events.py"))
+
+
+def test_a_whole_run_in_a_real_terminal() -> None:
+    """A process of its own on a pseudo-terminal that becomes narrow while it runs."""
+    with program_on_a_terminal(DEMO, "--speed", "200") as (master, child):
+        text = read_all(master, resize=True)
+        assert child.wait(10) == 0
     assert text.count(HIDE) == text.count(SHOW) >= 1
     assert "\x1b[2J" not in text
     shown = visible(text).replace("\r\n", "\n")
     assert shown.count("✔ plan ") == 1
     assert "^C stop" in shown
     assert shown.endswith("details: orchcore show 7f3c\n")
+
+
+PRINTING = """
+import os, sys, time
+from orchcore.events import NodeDrawn, RunStarted
+from orchcore.reporting.console import ConsoleDisplay
+display = ConsoleDisplay(sys.stdout, os.environ, frame_s=0)
+drawn = NodeDrawn("body", "phase", (), False, (), "")
+display.on_event(RunStarted(time.time(), "r", "o", 1, (drawn,)))
+display.tick()
+print("hello", end=" ")
+print("from a body \\x1b[2J")
+sys.stderr.write("elsewhere")
+display.tick()
+print("no end", end="")
+display.pause()
+print("by itself")
+display.close()
+print("after")
+"""
+
+
+def test_a_print_in_a_body_lands_above_the_view() -> None:
+    """It is cleaned and shown once; the streams are given back; stderr elsewhere is left alone."""
+    with program_on_a_terminal("-c", PRINTING) as (master, child):
+        shown = visible(read_all(master))
+        assert child.communicate(timeout=10)[1] == b"elsewhere"
+        assert child.returncode == 0
+    lines = [line.strip() for line in re.split(r"[\r\n]+", shown)]
+    assert [lines.count(line) for line in ("hello from a body", "no end", "by itself")] == [1, 1, 1]
+    assert lines.index("hello from a body") < lines.index("no end") < lines.index("by itself")
+    assert lines[-2] == "after"
+
+
+STUCK = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from reporting.made_events import noop_phases
+from orchcore.reporting.audience import Audience
+from orchcore.reporting.progress import choose
+audience = Audience([choose("tty", sys.stdout, sys.stderr, os.environ)])
+for event in noop_phases(2000):
+    audience.publish(event)
+audience.settle(2)
+print("a body prints too")
+print(*audience.close(timeout_s=0.5), file=sys.stderr)
+"""
+
+
+def test_a_stopped_terminal_does_not_stop_the_run() -> None:
+    """Nobody reads the terminal: the run goes on, prints and all, and the program ends well."""
+    tests = str(Path(__file__).parents[1])
+    with program_on_a_terminal("-c", STUCK, tests) as (_, child):
+        _, errors = child.communicate(timeout=30)
+        assert errors == b"ConsoleDisplay hung and was left behind; the run went on\n"
+        assert child.returncode == 0

@@ -214,6 +214,7 @@ def test_lines_wait_while_a_question_is_open() -> None:
         display.tick()
     assert out.getvalue() == ""
     display.resume()
+    display.tick()
     assert out.getvalue().count("✔ phase") == 2
 
 

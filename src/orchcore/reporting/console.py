@@ -1,13 +1,12 @@
 """The live view of a terminal: finished rows scroll away, what goes on stays below and moves."""
 
-import errno
-import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import Lock
 from typing import TextIO
 
-from rich.console import Console, ConsoleDimensions
+from rich.console import ConsoleDimensions
 from rich.control import Control
 from rich.live import Live
 from rich.segment import ControlType
@@ -25,22 +24,14 @@ from orchcore.reporting.layout import (
     row_line,
 )
 from orchcore.reporting.leaf import Leaf
+from orchcore.reporting.printed import Printed
 from orchcore.reporting.sanitize import clean_line
 from orchcore.reporting.story import Story
 from orchcore.reporting.streams import Outlet
-from orchcore.reporting.styled import Line, painted_lines, wants_colour
+from orchcore.reporting.styled import Line, painted_lines, plain_line, wants_colour
 from orchcore.reporting.summary import summary
+from orchcore.reporting.terminal import terminal_console, terminal_size
 from orchcore.reporting.wording import header, row_of
-
-_SPARE_ROWS = 1
-"""Below the frame: rich ends it with a line end when it stops."""
-_SIZE_KEYS = frozenset({"COLUMNS", "LINES"})
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Ends the view; rich would point stdout of the whole process elsewhere and exit."""
-        raise BrokenPipeError(errno.EPIPE, "the terminal went away")
 
 
 class ConsoleDisplay:
@@ -71,16 +62,9 @@ class ConsoleDisplay:
         self._colour = wants_colour(out, environ)
         self._glyphs = glyphs_for(self._outlet.encoding)
         self._environ = environ
-        self._console = _Console(
-            file=self._outlet.stream,
-            force_terminal=True,
-            no_color=not self._colour,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            _environ={key: value for key, value in environ.items() if key not in _SIZE_KEYS},
-        )
+        self._console = terminal_console(self._outlet.stream, environ, colour=self._colour)
         self._live: Live | None = None
+        self._printed = Printed()
         self._story = Story()
         self._due: list[Leaf | Line] = []
         self._clock, self._frame_s = clock, frame_s
@@ -111,19 +95,18 @@ class ConsoleDisplay:
 
         Gives up after two seconds if the terminal takes nothing.
         """
-        if not self._lock.acquire(timeout=2):
-            return
-        try:
-            self._paused = True
-            self._end_live()
-        finally:
-            self._lock.release()
+        self._paused = True
+        if self._lock.acquire(timeout=2):
+            try:
+                with suppress(OSError):  # met again by the display's own thread, which ends it
+                    self._end_live()
+            finally:
+                self._lock.release()
 
     def resume(self) -> None:
-        """Goes on below whatever was written since ``pause``."""
-        with self._lock:
-            self._paused = False
-            self._drawn_at = float("-inf")
+        """Goes on, at the next tick, below whatever was written since ``pause``."""
+        self._drawn_at = float("-inf")
+        self._paused = False
 
     def close(self) -> None:
         """Ends the live view and prints the summary."""
@@ -142,31 +125,37 @@ class ConsoleDisplay:
                 self._due.append(header(event, self._story, self._glyphs))
             case InstanceEnded():
                 self._due.append(self._story.leaf(event.node))
-            case NodeEnded() if not self._story.nodes[event.node].instances:
-                self._due.append(self._story.leaf(event.node))
+            case NodeEnded():
+                self._note_node(event)
             case Warned():
-                self._due.append(((" ! ", "bold yellow"), (event.text, "yellow")))
+                about = f"{event.node}: " if event.node else ""
+                self._due.append(((" ! ", "bold yellow"), (f"{about}{event.text}", "yellow")))
             case RunEnded():
                 self._drawn_at = float("-inf")
             case _:
                 pass
+
+    def _note_node(self, event: NodeEnded) -> None:
+        # The instances of a fan-out have told all there is, unless it failed as a whole.
+        if not self._story.nodes[event.node].instances or event.state not in {"passed", "reused"}:
+            self._due.append(self._story.leaf(event.node))
 
     def _draw(self, now: float) -> None:
         if self._story.ended is not None:
             self._end_live()
             return
         size = self._size()
-        printed = self._take_due(now, size)
+        above = [*self._take_due(now, size), *map(plain_line, self._printed.take())]
         lines = frame(self._story, now, size, self._glyphs)
-        missing = len(self._drawn) - len(printed) - len(lines)
+        missing = len(self._drawn) - len(above) - len(lines)
         padding: list[Line] = [()] * min(missing, size.height - 1 - len(lines))
         lines = [*padding, *lines]
         live = self._started_live()
         # One write for all of it: rich draws the old frame below what it prints, then the new one.
         with self._console:
             self._undo_reflow(size.width)
-            if printed:
-                self._console.print(_text(printed), soft_wrap=True)
+            if above:
+                self._console.print(_text(above), soft_wrap=True)
             live.update(_text(lines), refresh=True)
         self._drawn, self._drawn_width = [line_cells(line) for line in lines], size.width
 
@@ -188,18 +177,26 @@ class ConsoleDisplay:
 
     def _started_live(self) -> Live:
         if self._live is None:
-            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live = Live(
+                console=self._console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             self._live.start()
+            self._printed.catch()
         return self._live
 
     def _end_live(self) -> None:
-        printed = self._take_due(self._clock(), self._size())
+        """Leaves the terminal as if there had been no frame, with all that is due printed."""
+        above = self._take_due(self._clock(), self._size())
+        above += map(plain_line, self._printed.release())
         if self._live is not None:
             self._undo_reflow(self._size().width)
             self._live.stop()
             self._live, self._drawn = None, []
-        if printed:
-            self._outlet.write(painted_lines(printed, colour=self._colour))
+        self._outlet.write(painted_lines(above, colour=self._colour))
 
     def _undo_reflow(self, width: int) -> None:
         """Goes up to where the frame begins now that a narrower terminal has wrapped its lines.
@@ -221,22 +218,3 @@ def _text(lines: list[Line]) -> Text:
     )
     joined.no_wrap, joined.overflow = True, "ignore"
     return joined
-
-
-def terminal_size(stream: TextIO, environ: Mapping[str, str]) -> Size:
-    """The size of the terminal behind *stream*, at least 20 by 3.
-
-    Where it tells none (``COLUMNS`` and ``LINES`` then count) 80 by 24.
-    """
-    try:
-        width, height = os.get_terminal_size(stream.fileno())
-    except (OSError, ValueError):
-        width = height = 0
-    return Size(
-        max(width or _number(environ.get("COLUMNS"), 80), 20),
-        max(height or _number(environ.get("LINES"), 24), 3),
-    )
-
-
-def _number(text: str | None, default: int) -> int:
-    return int(text) if text and text.isdecimal() else default

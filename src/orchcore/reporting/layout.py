@@ -60,13 +60,13 @@ def row_line(row: Row, id_cells: int, width: int) -> Line:
         pieces.append((f"{row.time:<{_TIME_CELLS}}", ""))
         if width >= _COST_FROM:
             pieces.append((f"{row.cost:<{_COST_CELLS}}", ""))
-    left = cells - sum(cell_len(text) for text, _ in pieces)
-    note = row.note if width >= _NOTE_FROM and cell_len(row.note) < left // 2 else ""
-    room = left - (cell_len(note) + 2 if note else 0)
+    left = cells - sum(cells_of(text) for text, _ in pieces)
+    note = row.note if width >= _NOTE_FROM and cells_of(row.note) < left // 2 else ""
+    room = left - (cells_of(note) + 2 if note else 0)
     text = _clip(clean_line(row.text), room)
     pieces.append((text, "dim" if row.style == "dim" else ""))
     if note:
-        pieces.append((" " * (left - cell_len(text) - cell_len(note)) + note, "dim"))
+        pieces.append((" " * (left - cells_of(text) - cells_of(note)) + note, "dim"))
     return tuple(pieces)
 
 
@@ -76,13 +76,13 @@ def clip_line(line: Line, width: int) -> Line:
     for text, style in line:
         cut = _clip(clean_line(text), room)
         pieces.append((cut, style))
-        room -= cell_len(cut)
+        room -= cells_of(cut)
     return tuple(pieces)
 
 
 def id_width(story: Story, width: int) -> int:
     """Cells for the column of ids: as wide as the longest, within a third of *width*."""
-    longest = max((cell_len(leaf.id) for leaf in story.leaves), default=0)
+    longest = max((cells_of(leaf.id) for leaf in story.leaves), default=0)
     return max(min(longest, width // 3, 40), min(8, width // 3))
 
 
@@ -101,7 +101,7 @@ def status_line(story: Story, now: float, width: int, glyphs: Glyphs) -> Line:
         (signs, stop),
     ):
         text = _ruled([part for part in parts if part], glyphs)
-        if cell_len(text) <= cells:
+        if cells_of(text) <= cells:
             break
     return ((_clip(text, cells), "yellow" if story.stop else "dim"),)
 
@@ -113,7 +113,12 @@ def reflowed_rows(widths: Sequence[int], width: int) -> int:
 
 def line_cells(line: Line) -> int:
     """How many cells *line* takes."""
-    return sum(cell_len(clean_line(text)) for text, _ in line)
+    return sum(cells_of(clean_line(text)) for text, _ in line)
+
+
+def cells_of(text: str) -> int:
+    """How many cells *text* takes; most text is ASCII, where that is its length."""
+    return len(text) if text.isascii() else cell_len(text)
 
 
 def _by_urgency(leaves: list[Leaf]) -> list[Leaf]:
@@ -181,6 +186,6 @@ def _fit(text: str, cells: int) -> str:
 def _clip(text: str, cells: int) -> str:
     if cells <= 0:
         return ""
-    if cell_len(text) <= cells:
+    if cells_of(text) <= cells:
         return text
     return set_cell_size(text, cells - 1).rstrip() + "…"

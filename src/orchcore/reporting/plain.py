@@ -98,13 +98,15 @@ class PlainDisplay:
         elif now - self._wrote_at >= self._heartbeat_s and self._is_on():
             self._wrote_at = now
             self._outlet.write(f"{painted(self._heartbeat(now), colour=self._colour)}\n")
+        else:
+            self._outlet.write("")
 
     def pause(self) -> None:
         """Holds the lines back while somebody is asked something."""
         self._outlet.hold()
 
     def resume(self) -> None:
-        """Writes what was held back and goes on."""
+        """Lets what was held back be written at the next tick."""
         self._outlet.release()
 
     def close(self) -> None:

@@ -37,14 +37,15 @@ class QuietDisplay:
             self._outlet.write(f"{painted(line, colour=self._colour)}\n")
 
     def tick(self) -> None:
-        """Nothing."""
+        """Writes what was held back, once it may be."""
+        self._outlet.write("")
 
     def pause(self) -> None:
         """Holds warnings back while somebody is asked something."""
         self._outlet.hold()
 
     def resume(self) -> None:
-        """Writes what was held back."""
+        """Lets them be written at the next tick."""
         self._outlet.release()
 
     def close(self) -> None:

@@ -22,36 +22,35 @@ class Outlet:
         self.encoding = encoding or getattr(stream, "encoding", None) or "utf-8"
         self._owned = _duplicate(stream, self.encoding)
         self.stream = self._owned or stream
-        self._held: list[str] | None = None
+        self._holding = False
+        self._kept = ""
 
     def write(self, text: str) -> None:
-        """Writes *text* and flushes, or keeps it while held.
+        """Writes what was kept and *text*, and flushes; while held, keeps it.
 
         Raises:
             OSError: The stream cannot be written (``BrokenPipeError``: its reader left).
         """
-        if not text:
-            return
-        if self._held is not None:
-            self._held.append(text)
-            return
-        self.stream.write(text)
-        self.stream.flush()
+        text, self._kept = self._kept + text, ""
+        if self._holding:
+            self._kept = text
+        elif text:
+            self.stream.write(text)
+            self.stream.flush()
 
     def hold(self) -> None:
-        """Keeps what is written from now on until ``release``."""
-        if self._held is None:
-            self._held = []
+        """Keeps what is written from now on; from any thread."""
+        self._holding = True
 
     def release(self) -> None:
-        """Writes what was kept, if anything was."""
-        kept, self._held = self._held, None
-        self.write("".join(kept or ()))
+        """Lets the next ``write`` through, with what was kept; from any thread."""
+        self._holding = False
 
     def close(self) -> None:
         """Releases and closes what this object opened; the original stream stays open."""
         try:
             self.release()
+            self.write("")
         finally:
             if self._owned is not None:
                 with suppress(OSError):  # what a reader that left did not take

@@ -34,7 +34,9 @@ def plain_line(text: str, style: Style = "") -> Line:
 
 def painted(line: Line, *, colour: bool) -> str:
     """*line* ready for a terminal or a log, without its line end."""
-    return "".join(_painted_piece(text, style if colour else "") for text, style in line).rstrip()
+    if not colour:
+        return clean_line("".join(text for text, _ in line)).rstrip()
+    return "".join(_painted_piece(text, style) for text, style in line).rstrip()
 
 
 def painted_lines(lines: Iterable[Line], *, colour: bool) -> str:

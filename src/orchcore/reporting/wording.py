@@ -1,7 +1,6 @@
 """The words of a row: what each node or instance is said to do, in every mode the same."""
 
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
 from orchcore.events import RunStarted
 from orchcore.reporting.figures import (
@@ -177,6 +176,9 @@ def _first_line(text: str) -> str:
 
 
 def _version() -> str:
+    # Loaded here, on a display's own thread: it takes 20 ms, and email and zipfile with it.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("orchcore")
     except PackageNotFoundError:  # run from a source tree that was never installed
