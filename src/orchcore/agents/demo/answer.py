@@ -107,15 +107,19 @@ class _Builder:
     def _members(self, flat: Schema, place: str, depth: int) -> Iterator[tuple[str, Any]]:
         properties, required = as_schema(flat.get("properties")), flat.get("required", ())
         count = 0
+        # What tells the members of a union apart must be there, default or not.
+        telling = as_schema(flat.get("discriminator")).get("propertyName")
         for name, schema in properties.items():
             inner = f"{place}.{name}" if place else name
-            if name in required or self._wanted(schema, inner, depth):
+            if name in required or name == telling or self._wanted(schema, inner, depth):
                 count += 1
                 yield name, self.build(schema, inner, depth)
         for key, schema in self._entries(flat, place, depth, count):
             yield key, self.build(schema, f"{place}.{key}", depth)
 
     def _wanted(self, schema: object, place: str, depth: int) -> bool:
+        if "const" in as_schema(schema):
+            return True
         return self._shapes.height(schema) < math.inf and not self._omitted(place, depth)
 
     def _entries(

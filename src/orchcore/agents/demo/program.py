@@ -91,8 +91,8 @@ def _turn(options: Mapping[str, str], prompt: str, stream: Stream) -> None:
 
 def _opened(options: Mapping[str, str], stream: Stream) -> sessions.Session:
     new_id = options.get("--session", "demo")
-    asked = options.get("--resume") or options.get("--fork")
-    if not asked:
+    asked = options.get("--resume", options.get("--fork"))
+    if asked is None:
         return sessions.Session(new_id)
     found = sessions.load(options["--sessions"], asked)
     if found is None:
