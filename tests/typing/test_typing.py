@@ -153,3 +153,12 @@ def test_correct_orchfiles_assert_types_and_hide_nothing() -> None:
     assert len(orchfiles) >= 12
     assert orchfiles <= proving
     assert not [place for place, line in lines if IGNORE.search(line)]
+
+
+def test_correct_orchfiles_can_be_imported() -> None:
+    """What the checkers accept, Python accepts too: declaring a pipeline raises nothing."""
+    program = "import runpy, sys; sys.path.insert(0, ''); [*map(runpy.run_path, sys.argv[1:])]"
+    files = [path.name for path in sorted((HERE / "correct").glob("*.py"))]
+    argv = [sys.executable, "-B", "-W", "error", "-c", program, *files]
+    done = subprocess.run(argv, cwd=HERE / "correct", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
