@@ -6,8 +6,9 @@ A line is an object with one key: ``say``, ``part``, ``tool``, ``done``, ``denie
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -39,6 +40,18 @@ def put(**line):
 def script(body: str) -> tuple[str, ...]:
     """The command of an agent that does *body*, which may ``put(say="...")``."""
     return (sys.executable, "-S", "-E", "-c", PRELUDE + body)
+
+
+EVENTS: Mapping[str, Callable[[Any], AgentEvent]] = {
+    "say": lambda value: TextWritten(str(value)),
+    "part": lambda value: TextWritten(str(value), partial=True),
+    "tool": lambda value: ToolStarted(str(value), str(value), f"running {value}"),
+    "done": lambda value: ToolEnded(str(value), str(value), ok=True),
+    "denied": lambda value: ToolEnded("x", str(value), ok=False, denied=True),
+    "retry": lambda value: RetryNoticed(str(value)),
+    "ping": lambda _: NoticeGiven(),
+    "final": lambda value: FinalGiven(ok=bool(value)),
+}
 
 
 @dataclass(frozen=True)
@@ -85,27 +98,12 @@ class LineParser:
         return self._events(kind, value)
 
     def _events(self, kind: str, value: Any) -> Sequence[AgentEvent]:
-        match kind:
-            case "say":
-                self.text = str(value)
-                return (TextWritten(self.text),)
-            case "part":
-                return (TextWritten(str(value), partial=True),)
-            case "tool":
-                return (ToolStarted(str(value), str(value), f"running {value}"),)
-            case "done":
-                return (ToolEnded(str(value), str(value), ok=True),)
-            case "denied":
-                return (ToolEnded("x", str(value), ok=False, denied=True),)
-            case "retry":
-                return (RetryNoticed(str(value)),)
-            case "ping":
-                return (NoticeGiven(),)
-            case "final":
-                self.final = bool(value)
-                return (FinalGiven(ok=self.final),)
-            case _:
-                return ()
+        if kind == "say":
+            self.text = str(value)
+        if kind == "final":
+            self.final = bool(value)
+        make = EVENTS.get(kind)
+        return (make(value),) if make else ()
 
     def finish(self, ending: Ending) -> TurnResult:
         self.ending = ending
@@ -133,9 +131,9 @@ class Stage:
     adapter: LineAdapter = field(default_factory=LineAdapter)
     heard: list[AgentEvent] = field(default_factory=list[AgentEvent])
 
-    @property
+    @cached_property
     def runner(self) -> LocalTurnRunner:
-        """A fresh runner over this stage's registry."""
+        """The one runner of this stage, made on first use."""
         return LocalTurnRunner({"line": self.adapter}, self.trees, self.environ)
 
     def invocation(

@@ -3,7 +3,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -54,16 +54,28 @@ def alive(pid: int) -> bool:
     return state not in "ZX"
 
 
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Waits until *condition* holds: for what other processes do."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  nobody in here could set an event
+            await asyncio.sleep(0.01)
+
+
+def numbers_in(path: Path) -> list[int]:
+    """The numbers that processes wrote to *path* so far, a line each."""
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
 async def pids_in(path: Path, count: int) -> list[int]:
     """The numbers that *count* processes wrote to *path*, once all have."""
-    async with asyncio.timeout(20):
-        while not path.exists() or path.read_text().count("\n") < count:
-            await asyncio.sleep(0.02)
-    return [int(line) for line in path.read_text().split()]
+    await eventually(lambda: len(numbers_in(path)) >= count)
+    return numbers_in(path)
 
 
 @asynccontextmanager
-async def started(argv: tuple[str, ...], folder: Path, trees: Trees) -> AsyncIterator[ChildProcess]:
+async def started(
+    argv: tuple[str, ...], folder: Path, trees: Trees
+) -> AsyncGenerator[ChildProcess]:
     async with child_process(program(argv, folder), trees) as child:
         yield child
 
@@ -202,17 +214,22 @@ async def test_cancellation_at_any_time_leaves_nothing(tmp_path: Path, delay_s: 
         await asyncio.sleep(0.002)
         task.cancel()
     assert task.cancelled()
-    path = tmp_path / "pids"
-    assert not any(alive(int(pid)) for pid in (path.read_text().split() if path.exists() else ()))
+    assert not any(alive(pid) for pid in numbers_in(tmp_path / "pids"))
     assert trees.living == ()
 
 
 async def test_an_exception_in_the_block_ends_the_tree_and_passes(tmp_path: Path) -> None:
     """The block's own error is what comes out."""
-    with pytest.raises(ZeroDivisionError):
+    pids: list[int] = []
+
+    async def fail() -> None:
         async with started(sh("sleep 300"), tmp_path, Trees()) as child:
+            pids.append(child.pid)
             raise ZeroDivisionError
-    assert not alive(child.pid)
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert [alive(pid) for pid in pids] == [False]
 
 
 @pytest.mark.parametrize(
@@ -248,7 +265,7 @@ async def test_what_cannot_be_started_says_why(
 
 async def test_a_missing_working_directory_is_named(tmp_path: Path) -> None:
     """It is not mistaken for a missing program."""
-    with pytest.raises(TurnFailed, match="the working directory .*/gone is no folder"):
+    with pytest.raises(TurnFailed, match=r"the working directory .*/gone is no folder"):
         async with started(sh("true"), tmp_path / "gone", Trees()):
             pass
 

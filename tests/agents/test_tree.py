@@ -1,4 +1,5 @@
 import asyncio
+import signal
 import subprocess
 import sys
 import time
@@ -7,14 +8,20 @@ from pathlib import Path
 import pytest
 
 import orchcore.agents.tree as tree_module
-from agents.test_process import alive, pids_in, program, sh, started
+from agents.test_process import alive, eventually, pids_in, program, sh, started
 from orchcore.agents.process import child_process
-from orchcore.agents.process_table import ProcessTable
+from orchcore.agents.process_table import ProcessEntry, ProcessTable, send
 from orchcore.agents.tree import Trees, is_subreaper
 
 
 def state_of(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def never_sent(entry: ProcessEntry, number: signal.Signals) -> bool:
+    """A ``send`` that is not allowed to."""
+    del entry, number
+    return False
 
 
 async def test_fifty_trees_end_at_once_in_a_few_looks(tmp_path: Path) -> None:
@@ -67,13 +74,9 @@ async def test_trees_are_stopped_and_continued(tmp_path: Path) -> None:
     async with started(sh(command), tmp_path, trees):
         pids = await pids_in(tmp_path / "pids", 2)
         trees.stop_all()
-        async with asyncio.timeout(10):
-            while {state_of(pid) for pid in pids} != {"T"}:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: {state_of(pid) for pid in pids} == {"T"})
         trees.continue_all()
-        async with asyncio.timeout(10):
-            while {state_of(pid) for pid in pids} != {"S"}:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: {state_of(pid) for pid in pids} == {"S"})
         trees.stop_all()
     assert not any(alive(pid) for pid in pids)
 
@@ -83,9 +86,8 @@ async def test_what_cannot_be_ended_is_told(
 ) -> None:
     """Leftovers carry number and command; they are given up once."""
     trees = Trees()
-    real = tree_module.send
     with monkeypatch.context() as patched:
-        patched.setattr(tree_module, "send", lambda *_: False)
+        patched.setattr(tree_module, "send", never_sent)
         patched.setattr(tree_module, "KILL_WAIT_S", 0.1)
         async with started(sh("exec sleep 300"), tmp_path, trees) as child:
             left = await trees.end(child.tree, grace_s=0.1)
@@ -93,7 +95,7 @@ async def test_what_cannot_be_ended_is_told(
             assert trees.leftovers == left
             assert await trees.end(child.tree, grace_s=0.1) == ()
             (entry,) = child.tree.members
-            real(entry, tree_module.signal.SIGKILL)
+            send(entry, signal.SIGKILL)
 
 
 async def test_concurrent_looks_share_one_table(tmp_path: Path) -> None:
@@ -118,7 +120,7 @@ async def test_the_work_of_a_tree_is_measured(tmp_path: Path) -> None:
     async with started(sh("sh -c 'while :; do :; done'"), tmp_path, trees) as child:
         before_s = await trees.cpu_s(child.tree, max_age_s=0)
         async with asyncio.timeout(20):
-            while await trees.cpu_s(child.tree) < before_s + 0.1:
+            while await trees.cpu_s(child.tree) < before_s + 0.1:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
 

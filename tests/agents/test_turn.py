@@ -2,14 +2,12 @@ import asyncio
 import json
 import stat
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from agents.line_adapter import LineAdapter, Stage, script
 from agents.test_process import alive, pids_in
-from orchcore.agents.invocation import Invocation
 from orchcore.events import FinalGiven, TextWritten
 from orchcore.policies import TurnLimits
 
@@ -224,29 +222,25 @@ async def test_cancelling_a_turn_leaves_nothing(stage: Stage) -> None:
     assert stage.trees.living == ()
 
 
-type Change = Callable[[Invocation, Path], Invocation]
-
-
 async def test_what_cannot_be_run_is_a_failure_not_an_exception(stage: Stage) -> None:
     """Unknown adapters, refused options, missing programs and folders."""
-    good = script("put(final=True)")
+    good, gone = script("put(final=True)"), stage.folder / "gone"
     found = [
         await stage.turn(good, adapter="lime"),
         await stage.turn(good, model="impossible"),
         await stage.turn(("no-such-agent",)),
-        await stage.turn(good, cwd=stage.folder / "gone"),
-        await stage.turn(good, folder=stage.folder / "gone"),
+        await stage.turn(good, cwd=gone),
+        await stage.turn(good, folder=gone),
     ]
     told = [(r.failure.kind, r.failure.detail) for r in found if r.failure is not None]
     assert told == [
         ("bad_invocation", "no adapter is named 'lime'; did you mean 'line'?"),
         ("bad_invocation", "this model is impossible"),
         ("not_installed", "'no-such-agent' was not found in PATH (/usr/bin:/bin)"),
-        ("bad_invocation", f"the working directory {stage.folder / 'gone'} is no folder"),
+        ("bad_invocation", f"the working directory {gone} is no folder"),
         (
             "crashed",
-            f"{stage.folder / 'gone' / 'invocation.json'} cannot be written: "
-            "No such file or directory",
+            f"{gone}/invocation.json cannot be written: No such file or directory",
         ),
     ]
 

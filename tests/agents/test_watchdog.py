@@ -63,7 +63,7 @@ def test_retry_notices_are_life_for_a_while_only() -> None:
     """Weak signs keep a turn alive for 15 min after the last real one."""
     dog = Watchdog(LIMITS, 0)
     ended_s = None
-    for now_s in range(0, 3000):
+    for now_s in range(3000):
         if now_s % 60 == 0:
             dog.heard(now_s, [RetryNoticed("529"), NoticeGiven()])
         if dog.tick(now_s, drained=True):
@@ -82,7 +82,7 @@ def test_a_real_event_among_weak_ones_counts() -> None:
 def test_a_working_tree_is_alive() -> None:
     """Growing processor time is life; a hung program's timers are not."""
     busy, hung = Watchdog(LIMITS, 0), Watchdog(LIMITS, 0)
-    for now_s in range(0, 600):
+    for now_s in range(600):
         if now_s % 15 == 0:
             busy.worked(now_s, cpu_s=now_s * 0.5)
             hung.worked(now_s, cpu_s=now_s * 0.005)
@@ -104,7 +104,7 @@ def test_nothing_is_stalled_while_its_output_is_unread() -> None:
 def test_a_busy_turn_times_out() -> None:
     """Life does not help against ``timeout_s``."""
     dog = Watchdog(LIMITS, 0)
-    for now_s in range(0, 3601):
+    for now_s in range(3601):
         dog.heard(now_s, TEXT)
         assert dog.tick(now_s, drained=True) is None
     verdict = dog.tick(3601, drained=True)

@@ -7,7 +7,8 @@ The rules:
    are still read.
 2. A final event that was read counts, whatever had to be done to the process later. Without one an
    ended process is never a success.
-3. A flood is parsed in slices of a millisecond, one turn at a time; the event loop runs between.
+3. A flood is parsed in slices of half a millisecond, one slice of all turns per round of the
+   event loop: what others wait for does not depend on how many agents print.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ from orchcore.events import (
 from orchcore.policies import TurnLimits
 from orchcore.results import Failure, TurnResult
 
-SLICE_S = 0.001
+SLICE_S = 0.0005
 DENIALS = 3
 _LAST_LINE_CHARS = 120
 _CPU_LOOK_S = 15.0
@@ -128,8 +129,8 @@ class Conversation:
         while more:
             async with self.slot:
                 more = self._parse_slice(rest)
-            if more:
-                await asyncio.sleep(0)
+                if more:  # kept while others run: one slice per round of the event loop
+                    await asyncio.sleep(0)
 
     def _parse_slice(self, lines: Iterator[bytes]) -> bool:
         until_s = _now_s() + SLICE_S

@@ -13,8 +13,8 @@ from struct import unpack
 from termios import FIONREAD
 from typing import Protocol
 
-_HIGH_WATER_BYTES = 2**20
-_READ_BYTES = 2**20
+_HIGH_WATER_BYTES = 2**18
+_READ_BYTES = 2**18
 
 
 class Sink(Protocol):
@@ -122,7 +122,7 @@ class PipeOutput:
     """A child's stdout that comes through a pipe.
 
     What was read and not taken is bounded: the pipe is left alone (and the child waits) while
-    more than 1 MiB is held.
+    more than 256 KiB are held.
 
     Args:
         transcript: Is given every byte as it is read.
@@ -215,7 +215,7 @@ class FileOutput:
         self.file = -1
 
     def take(self) -> bytes:
-        """What was written since the last time, 1 MiB at most; empty if nothing was."""
+        """What was written since the last time, 256 KiB at most; empty if nothing was."""
         if self._reader < 0:
             return b""
         data = os.pread(self._reader, _READ_BYTES, self._offset_bytes)
