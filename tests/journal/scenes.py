@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchcore.events import NodeEnded, RunEnded, TurnEnded, TurnStarted, Warned
-from orchcore.journal.folder import ProjectFolder, RunFolder
+from orchcore.journal.folder import ProjectFolder
 from orchcore.journal.origin import Origin
 from orchcore.journal.recorder import JournalRecorder
+from orchcore.journal.run_folder import RunFolder
 from orchcore.results import Usage
 
 PROGRAM = Path(__file__).with_name("writer_program.py")
@@ -91,7 +92,8 @@ def plain_user(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         "from pathlib import Path\n"
         "from orchcore.errors import OrchcoreError\n"
         "from orchcore.journal import reader\n"
-        "from orchcore.journal.folder import ProjectFolder, RunFolder\n"
+        "from orchcore.journal.folder import ProjectFolder\n"
+        "from orchcore.journal.run_folder import RunFolder\n"
         f"os.geteuid() == 0 and (os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY}))\n"
         "os.chdir('/')\n"
     )

@@ -11,8 +11,9 @@ import pytest
 
 from journal.scenes import PROGRAM, died_run, opened, run_ended, said, warned, writer_process
 from orchcore.events import Warned
-from orchcore.journal.folder import ProjectFolder, RunFolder
+from orchcore.journal.folder import ProjectFolder
 from orchcore.journal.reader import events_since, read_run, read_summary, runs
+from orchcore.journal.run_folder import RunFolder
 
 
 def texts(folder: RunFolder) -> list[str]:

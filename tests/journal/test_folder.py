@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from journal.scenes import give_away, new_run, plain_user
 from orchcore.errors import RecordingError, UsageError
-from orchcore.journal.folder import ProjectFolder, RunFolder, folder_name
+from orchcore.journal.folder import ProjectFolder
 from orchcore.journal.origin import take_lock
 from orchcore.journal.refusals import file_system, network_folder
+from orchcore.journal.run_folder import RunFolder, folder_name
 
 AS_ROOT = os.geteuid() == 0
 
@@ -221,3 +222,47 @@ def test_reserved_names_are_not_a_nodes(tmp_path: Path) -> None:
         assert run.node_folder(node_id) not in (run.lock, run.journal, tmp_path / "sessions")
         assert run.turn_folder(node_id, 1, 1).is_relative_to(tmp_path)
     run.sessions.joinpath("x").write_text("x")
+
+
+def test_what_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """A file where a folder is to be: an error with a hint, for runs and for turns."""
+    project = ProjectFolder.at(tmp_path)
+    run = project.new_run()
+    (run.path / "plan").write_text("x")
+    with pytest.raises(RecordingError, match="plan cannot be made") as caught:
+        run.turn_folder("plan", 1, 1)
+    assert caught.value.code == "folder-unmakeable"
+    shutil.rmtree(project.path / "runs")
+    (project.path / "runs").write_text("x")
+    with pytest.raises(RecordingError, match="runs cannot be made"):
+        project.new_run()
+    with pytest.raises(UsageError, match="cannot be read"):
+        project.run_folders()
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="no git")
+def test_a_worktrees_index_is_found(tmp_path: Path) -> None:
+    """In a linked worktree ``.git`` is a file that leads to the index."""
+    main, linked = tmp_path / "main", tmp_path / "linked"
+
+    def git(place: Path, *words: str) -> None:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", *who, *words], cwd=place, check=True, capture_output=True)
+
+    main.mkdir()
+    git(main, "init", "-q")
+    git(main, "commit", "-q", "--allow-empty", "-m", "start")
+    git(main, "worktree", "add", "-q", str(linked))
+    folder = ProjectFolder.at(linked)
+    (folder.path / "oops").write_text("x")
+    git(linked, "add", "-f", ".orchcore/oops")
+    with pytest.raises(RecordingError, match="tracked by git"):
+        ProjectFolder.at(linked)
+
+
+def test_a_repository_without_an_index_tracks_nothing(tmp_path: Path) -> None:
+    """A fresh ``git init``, or an index that is none, is no reason to refuse."""
+    (tmp_path / ".git").mkdir()
+    ProjectFolder.at(tmp_path)
+    (tmp_path / ".git" / "index").write_bytes(b"no index, but long enough: .orchcore/\0")
+    ProjectFolder.at(tmp_path)

@@ -24,9 +24,10 @@ from journal.scenes import (
 )
 from orchcore.errors import RecordingError
 from orchcore.events import InstanceEnded, SubStepEnded, SubStepStarted
-from orchcore.journal.folder import ProjectFolder, RunFolder
+from orchcore.journal.folder import ProjectFolder
 from orchcore.journal.migrations import MIGRATIONS, migrate
 from orchcore.journal.reader import events_since, read_run, read_summary, runs
+from orchcore.journal.run_folder import RunFolder
 from orchcore.journal.snapshot import snapshot
 from orchcore.results import Failure
 

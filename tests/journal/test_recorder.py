@@ -26,6 +26,7 @@ from orchcore.events import (
     Event,
     FinalGiven,
     NoticeGiven,
+    RunStarted,
     SessionStarted,
     TextWritten,
     ThinkingWritten,
@@ -33,9 +34,10 @@ from orchcore.events import (
     Warned,
 )
 from orchcore.journal.database import JournalDatabase
-from orchcore.journal.folder import ProjectFolder, RunFolder
+from orchcore.journal.folder import ProjectFolder
 from orchcore.journal.origin import Origin
 from orchcore.journal.reader import events_since, read_run, runs
+from orchcore.journal.run_folder import RunFolder
 from orchcore.journal.snapshot import snapshot
 
 
@@ -262,3 +264,29 @@ async def test_a_bug_reaches_whoever_waits(tmp_path: Path) -> None:
         await recorder.commit(replace(turn_started(), attempt=no_integer))
     with pytest.raises(RecordingError, match="1 events could not be written"):
         await recorder.close()
+
+
+async def test_a_journal_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    """Neither a folder in its place nor a missing run folder is a traceback, and the lock is free."""
+    folder = new_run(tmp_path)
+    folder.journal.mkdir()
+    with pytest.raises(RecordingError, match="cannot be opened") as caught:
+        opened(folder)
+    assert caught.value.code == "journal-unopened"
+    folder.journal.rmdir()
+    await opened(folder).close()
+    shutil.rmtree(folder.path)
+    with pytest.raises(RecordingError, match="No such file"):
+        opened(folder)
+
+
+async def test_parameters_that_are_not_unicode_are_recorded(tmp_path: Path) -> None:
+    """Also inside mappings and lists."""
+    folder = new_run(tmp_path)
+    recorder = opened(folder)
+    started = RunStarted(
+        at=1.0, run=folder.id, orchfile="x.py", jobs=1, nodes=(), parameters={"a": "\udc80"}
+    )
+    await recorder.commit(started)
+    await recorder.close()
+    assert recorded(folder) == [replace(started, parameters={"a": "\\udc80"})]

@@ -18,10 +18,10 @@ from typing import Self
 
 from orchcore.errors import Problem, RecordingError, shown_path
 from orchcore.events import Event
-from orchcore.journal.folder import RunFolder
 from orchcore.journal.migrations import migrate, recorded_version
 from orchcore.journal.origin import Origin, take_lock
 from orchcore.journal.rows import Cell, change_of, event_cells, insert_events
+from orchcore.journal.run_folder import RunFolder
 
 _BUSY_S = 5.0
 _LOOK_EVERY_S = 0.2

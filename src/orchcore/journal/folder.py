@@ -1,15 +1,10 @@
-"""Where a project's runs are kept: ``.orchcore/runs/<id>/``.
-
-``.orchcore`` is private (0700) and ignores itself in git. A run's folder holds its journal
-(``journal.db``), its lock, the sessions of its agents and one folder per node or instance.
-"""
+"""Where a project's runs are kept: ``.orchcore/runs/``, private (0700) and ignored by git."""
 
 import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from shlex import quote
 from typing import Self
@@ -22,100 +17,13 @@ from orchcore.journal.refusals import (
     unsafe_folder,
     unwritable_folder,
 )
+from orchcore.journal.run_folder import RunFolder, made_folder, unmakeable
+
+__all__ = ["FOLDER_NAME", "ProjectFolder", "RunFolder"]
 
 FOLDER_NAME = ".orchcore"
-JOURNAL_NAME = "journal.db"
-LOCK_NAME = "lock"
-SESSIONS_NAME = "sessions"
 
-_NAME_LIMIT_BYTES = 100
-_UNSAFE = re.compile(rb"[^A-Za-z0-9._:+=@,-]")
-_RESERVED = frozenset({LOCK_NAME, SESSIONS_NAME})
 _RUN_ID = re.compile(r"[0-9a-f]{4,32}")
-
-
-def folder_name(node_id: str) -> str:
-    """*node_id* as the name of one folder: unique, at most 117 bytes of plain ASCII.
-
-    Letters, digits and ``._:+=@,-`` stay; every other byte becomes ``%XX``; so does the first
-    one of a name that starts with a dot or that a run's folder uses itself. A longer name is
-    cut at 100 bytes and ends with ``~`` and a digest of the whole id.
-
-    Example:
-        >>> folder_name("review:codex"), folder_name("../x")
-        ('review:codex', '%2E.%2Fx')
-    """
-    raw = node_id.encode("utf-8", "surrogatepass")
-    name = _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], raw).decode("ascii")
-    if name in _RESERVED or name.startswith((".", JOURNAL_NAME)):
-        name = f"%{ord(name[0]):02X}{name[1:]}"
-    if len(name) <= _NAME_LIMIT_BYTES:
-        return name or "%"
-    return f"{name[:_NAME_LIMIT_BYTES]}~{sha256(raw).hexdigest()[:16]}"
-
-
-@dataclass(frozen=True, slots=True)
-class RunFolder:
-    """One run's folder.
-
-    Attributes:
-        id: The run's id: 4 or more lower-case hexadecimal digits.
-        path: ``.orchcore/runs/<id>``, absolute.
-
-    Example:
-        >>> RunFolder("7f3c", Path("/p/.orchcore/runs/7f3c")).journal.name
-        'journal.db'
-    """
-
-    id: str
-    path: Path
-
-    @property
-    def journal(self) -> Path:
-        """The run's database. Never open it but through ``sqlite3``.
-
-        Closing any other descriptor of it drops the locks that SQLite holds in this process.
-        """
-        return self.path / JOURNAL_NAME
-
-    @property
-    def lock(self) -> Path:
-        """The file whose flock is held by the process that writes the journal."""
-        return self.path / LOCK_NAME
-
-    @property
-    def sessions(self) -> Path:
-        """The folder shared by all turns of the run, for adapters that keep sessions; made.
-
-        Raises:
-            RecordingError: It cannot be made.
-        """
-        return _made(self.path, SESSIONS_NAME)
-
-    def node_folder(self, node_id: str) -> Path:
-        """Where everything of a node or instance is kept; not made."""
-        return self.path / folder_name(node_id)
-
-    def turn_folder(self, node_id: str, attempt: int, turn: int) -> Path:
-        """``<node>/attempt-1/turn-1``, made (0700) if it is not there.
-
-        Args:
-            node_id: A node's or an instance's id.
-            attempt: From 1.
-            turn: From 1, unique within the attempt.
-
-        Raises:
-            RecordingError: It cannot be made.
-        """
-        return _made(self.path, folder_name(node_id), f"attempt-{attempt}", f"turn-{turn}")
-
-    def artifacts(self, node_id: str) -> Path:
-        """The folder in which a node or instance may keep files, made if it is not there.
-
-        Raises:
-            RecordingError: It cannot be made.
-        """
-        return _made(self.path, folder_name(node_id), "artifacts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +50,7 @@ class ProjectFolder:
         except FileExistsError:
             pass  # A file or a dangling link: told below.
         except OSError as error:
-            raise RecordingError(_unmakeable(folder, error)) from error
+            raise RecordingError(unmakeable(folder, error)) from error
         problem = (
             unsafe_folder(folder)
             or unwritable_folder(folder)
@@ -169,7 +77,7 @@ class ProjectFolder:
         Raises:
             RecordingError: It cannot be made.
         """
-        runs = _made(self.path, "runs")
+        runs = made_folder(self.path, "runs")
         tries = 0
         while True:
             run_id = token(8)[: 4 + min(tries // 4, 12)]
@@ -179,7 +87,7 @@ class ProjectFolder:
             except FileExistsError:
                 continue
             except OSError as error:
-                raise RecordingError(_unmakeable(runs / run_id, error)) from error
+                raise RecordingError(unmakeable(runs / run_id, error)) from error
             return RunFolder(run_id, runs / run_id)
 
     def run_folders(self) -> tuple[RunFolder, ...]:
@@ -233,25 +141,7 @@ def _furnish(folder: Path) -> None:
         if not ignore.exists():
             ignore.write_text("*\n", encoding="ascii")
     except OSError as error:
-        raise RecordingError(_unmakeable(folder, error)) from error
-
-
-def _made(path: Path, *names: str) -> Path:
-    for name in names:
-        path = path / name
-        try:
-            path.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise RecordingError(_unmakeable(path, error)) from error
-    return path
-
-
-def _unmakeable(path: Path, error: OSError) -> Problem:
-    return Problem(
-        "folder-unmakeable",
-        f"{shown_path(path)} cannot be made ({error.strerror})",
-        hints=(f"look at its place and its free space: df -h {quote(shown_path(path.parent))}",),
-    )
+        raise RecordingError(unmakeable(folder, error)) from error
 
 
 def _unknown_run(asked: str, matching: list[str], known: list[str]) -> Problem:

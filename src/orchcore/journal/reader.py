@@ -22,7 +22,7 @@ from orchcore.events import (
     TurnEnded,
     event_from_json,
 )
-from orchcore.journal.folder import ProjectFolder, RunFolder
+from orchcore.journal.folder import ProjectFolder
 from orchcore.journal.origin import is_locked
 from orchcore.journal.record import (
     NumberedEvent,
@@ -33,6 +33,7 @@ from orchcore.journal.record import (
     RunState,
     RunSummary,
 )
+from orchcore.journal.run_folder import RunFolder
 from orchcore.journal.snapshot import snapshot
 from orchcore.results import Usage
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from orchcore.events import Event
-from orchcore.journal.folder import RunFolder
+from orchcore.journal.run_folder import RunFolder
 from orchcore.results import NodeState, Usage
 
 type RunState = Literal["running", "ended", "died", "unreadable"]

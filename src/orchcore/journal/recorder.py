@@ -11,9 +11,9 @@ from orchcore.errors import Problem, RecordingError
 from orchcore.events import Event, Warned
 from orchcore.journal.backlog import Backlog, Entry
 from orchcore.journal.database import JournalDatabase
-from orchcore.journal.folder import RunFolder
 from orchcore.journal.origin import Origin
 from orchcore.journal.rows import is_droppable, is_recorded, storable
+from orchcore.journal.run_folder import RunFolder
 from orchcore.journal.writer import JournalWriter
 
 _DROP_ABOVE_BYTES = 16 * 2**20

@@ -14,8 +14,8 @@ from shlex import quote
 from tempfile import TemporaryDirectory
 
 from orchcore.errors import Problem, RecordingError, shown_path
-from orchcore.journal.folder import RunFolder
 from orchcore.journal.migrations import MIGRATIONS, Migration, migrate, recorded_version
+from orchcore.journal.run_folder import RunFolder
 
 _BUSY_S = 5.0
 
