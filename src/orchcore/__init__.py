@@ -11,8 +11,8 @@ from orchcore.declarations.edges import each, maybe, param, settled, use
 from orchcore.declarations.gates import approve
 from orchcore.declarations.resource import resource
 from orchcore.declarations.sources import Condition, FanOut, Source
+from orchcore.entry import run, run_sync
 from orchcore.errors import OrchcoreError
-from orchcore.pipeline import RunResult, run, run_sync
 from orchcore.results import (
     Completed,
     Err,
@@ -23,6 +23,7 @@ from orchcore.results import (
     TurnFailed,
     Usage,
 )
+from orchcore.run_result import RunResult
 
 __version__ = "0.1.0"
 

@@ -1,74 +1,140 @@
 """The sentence: collect, plan, run, report. The only file that knows every room."""
 
-import asyncio
-from collections.abc import Mapping
+import inspect
+import os
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from orchcore.declarations.sources import Source
+from orchcore.agents.adapters.finder import find_adapters
+from orchcore.agents.tree import Trees
+from orchcore.agents.turn import LocalTurnRunner
+from orchcore.collection.gathering import Collection, collect, gather_nodes
+from orchcore.config import load_config
+from orchcore.errors import CollectionError, Problem
+from orchcore.execution.control import Control
+from orchcore.execution.fitness import ensure_agents
+from orchcore.execution.ports import Approver, NullRecorder, Recorder, Surroundings
+from orchcore.execution.running import play
+from orchcore.journal.folder import ProjectFolder, RunFolder
+from orchcore.journal.origin import Origin
+from orchcore.journal.recorder import JournalRecorder
+from orchcore.planning.drafting import Request, draft
+from orchcore.planning.plan import Plan
+from orchcore.reporting.audience import Audience, Observer
 from orchcore.results import NodeState
+from orchcore.run_result import RunResult
 
 
 @dataclass(frozen=True, slots=True)
-class RunResult:
-    """What a run came to.
+class RunSetup:
+    """How a run is watched and what it may do.
 
     Attributes:
-        run: The run's id.
-        exit_code: As the command line would exit.
-        states: State of every node and instance, by id.
-        folder: Where it is recorded.
+        observers: Told every event, each in a thread of its own.
+        approver: Asks people; ``None`` where nobody can be asked.
+        fail_limit: After so many failed instances the run is ended; ``None``: never.
+        environ: Our environment; by default the process's.
+        yes: Whether every gate is answered yes.
+        record: Whether the run is kept in ``.orchcore/``; without it nothing stays.
     """
 
-    run: str
-    exit_code: int
-    states: Mapping[str, NodeState]
-    folder: Path
-    _values: Mapping[Source[object], object]
-    _ids: Mapping[Source[object], str]
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything passed."""
-        return self.exit_code == 0
-
-    def value[T](self, source: Source[T], /) -> T:
-        """What *source* gave.
-
-        Raises:
-            KeyError: It gave nothing, or is no node of this run.
-        """
-        return cast("T", self._values[source])
-
-    def state(self, node: Source[object] | str, /) -> NodeState:
-        """The state in which a node or instance ended.
-
-        Raises:
-            KeyError: No such node.
-        """
-        return self.states[node if isinstance(node, str) else self._ids[node]]
+    observers: tuple[Observer, ...] = ()
+    approver: Approver | None = None
+    fail_limit: int | None = None
+    environ: Mapping[str, str] | None = None
+    yes: bool = False
+    record: bool = True
 
 
-async def run(
-    target: Source[object] | str | None = None,
-    /,
-    *,
-    orchfile: Path | str | None = None,
-    params: Mapping[str, object] | None = None,
-    agent: str | None = None,
-) -> RunResult:
-    """Runs an orchfile."""
-    raise NotImplementedError
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a program asks of ``orchcore.run``; see there."""
+
+    target: Any
+    orchfile: Path | str | None
+    params: Mapping[str, object]
+    agent: str | None
+    yes: bool = False
 
 
-def run_sync(
-    target: Source[object] | str | None = None,
-    /,
-    *,
-    orchfile: Path | str | None = None,
-    params: Mapping[str, object] | None = None,
-    agent: str | None = None,
-) -> RunResult:
-    """The same as ``run`` for programs without an event loop."""
-    return asyncio.run(run(target, orchfile=orchfile, params=params, agent=agent))
+async def run_wanted(wanted: Wanted) -> RunResult:
+    """Collects, plans and runs what *wanted* says."""
+    file = None if wanted.orchfile is None else str(wanted.orchfile)
+    targets: tuple[str, ...] = ()
+    if wanted.target is None or isinstance(wanted.target, str):
+        named = () if wanted.target is None else (wanted.target,)
+        collection = collect(named, file, Path.cwd())
+    else:
+        collection, target = _declaring(wanted.target)
+        targets = (target,)
+    plan = draft(collection, Request(targets, parameters=wanted.params, agent=wanted.agent))
+    return await execute(plan, RunSetup(yes=wanted.yes), Control())
+
+
+async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
+    """Runs *plan* with real agents, recorded and watched as *setup* says.
+
+    Raises:
+        UsageError: An agent that the plan names cannot be used.
+        RecordingError: The run cannot be recorded.
+        asyncio.CancelledError: Cancelled; nothing is left running.
+    """
+    environ = dict(os.environ) if setup.environ is None else setup.environ
+    adapters = find_adapters()
+    ensure_agents(plan, adapters, environ)
+    trees = Trees()
+    with Audience(setup.observers) as audience:
+        async with _recorded(plan, record=setup.record) as (recorder, folder):
+            around = Surroundings(
+                runner=LocalTurnRunner(adapters, trees, environ),
+                adapters=adapters,
+                trees=trees,
+                folders=folder,
+                publish=audience.publish,
+                recorder=recorder,
+                approver=setup.approver,
+                yes=setup.yes,
+                fail_limit=setup.fail_limit,
+                environ=environ,
+            )
+            played = await play(plan, around, control)
+    states: dict[str, NodeState] = {id_: one.state for id_, one in played.endings.items()}
+    ids: Mapping[Any, str] = plan.ids
+    return RunResult(folder.id, played.exit_code, states, folder.path, played.values, ids)
+
+
+@asynccontextmanager
+async def _recorded(plan: Plan, *, record: bool) -> AsyncGenerator[tuple[Recorder, RunFolder]]:
+    """The run's recorder and folder; closed, or gone, afterwards."""
+    if not record:
+        with TemporaryDirectory(prefix="orchcore-", ignore_cleanup_errors=True) as folder:
+            yield NullRecorder(), RunFolder("none", Path(folder))
+        return
+    kept = ProjectFolder.at(plan.folder).new_run()
+    recorder = JournalRecorder.open(kept, Origin.here(str(plan.orchfile)))
+    try:
+        yield recorder, kept
+    finally:
+        await recorder.close()
+
+
+def _declaring(target: Any) -> tuple[Collection, str]:
+    """The collection of the module that declares *target*, and its id there.
+
+    Raises:
+        CollectionError: *target* is no phase of any module.
+    """
+    spec = getattr(target, "spec", None)
+    home = None if spec is None else inspect.getmodule(spec.fn)
+    if home is not None and home.__file__ is not None:
+        path = Path(home.__file__)
+        collection = gather_nodes(path, vars(home), load_config(path.parent))
+        for found in collection.found:
+            if found.declared is target:
+                return collection, found.id
+    hint = "pass one of the orchfile's @phase or @agent functions, or its name"
+    raise CollectionError(Problem("unknown-target", f"{target!r} is no phase", None, (hint,)))

@@ -3,6 +3,7 @@
 import linecache
 import re
 import sys
+import typing
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -10,12 +11,13 @@ from types import FrameType
 from orchcore.errors import Location
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
+_SKIPPED = (_PACKAGE, typing.__file__)  # Gate[int](...) passes through typing
 
 
 def caller() -> tuple[str, int]:
     """File and line of the nearest frame outside orchcore; cheap, made for every edge."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  inspect.stack() reads sources
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and frame.f_code.co_filename.startswith(_SKIPPED):
         frame = frame.f_back
     return ("<unknown>", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
 

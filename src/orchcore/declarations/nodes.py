@@ -85,6 +85,10 @@ class Node(Declared):
     """A declared function that is a node of the graph."""
 
 
+class Callee(Declared):
+    """A declared function that bodies call: a step."""
+
+
 class _Plain[**P, R](Declared):
     @property
     def fn(self) -> Callable[P, Awaitable[R]]:
@@ -141,7 +145,7 @@ class AgentFanPhase[**P, R](_WithAgent[P, R], Node, FanOut[R]):
         return FanSession(self)
 
 
-class Step[**P, R](_Plain[P, R]):
+class Step[**P, R](_Plain[P, R], Callee):
     """What a body calls, with arguments. Wiring it makes a phase."""
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -161,7 +165,7 @@ class Step[**P, R](_Plain[P, R]):
         return FanPhase(replace(self.spec.binding(args, kwargs), parallel=n))
 
 
-class AgentStep[**P, R](_WithAgent[P, R]):
+class AgentStep[**P, R](_WithAgent[P, R], Callee):
     """What a body calls, with arguments, and what has an agent of its own."""
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 _RESETS = re.compile(
-    r"resets?\s+(?:at\s+|on\s+)?"
+    r"\bresets?\s+(?:at\s+|on\s+)?"
     r"(?:(?P<month>[A-Z][a-z]{2})[a-z]*\s+(?P<day>\d{1,2})(?:,|\s+at)?\s+)?"
-    r"(?P<hour>\d{1,2})(?::(?P<minute>\d{2}))?\s*(?P<half>[ap]m)?"
+    r"(?P<hour>[01]?\d|2[0-3])(?!\d)(?::(?P<minute>\d{2}))?\s*(?P<half>[ap]m)?"
     r"(?:\s*\((?P<zone>[\w/+-]+)\))?",
     re.IGNORECASE,
 )

@@ -1,0 +1,75 @@
+"""Writing for people, whatever has become of the streams."""
+
+import os
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TextIO
+
+from orchcore.errors import Problem
+from orchcore.reporting.problem import draw
+from orchcore.reporting.sanitize import clean_line
+from orchcore.reporting.styled import wants_colour
+
+
+def fill_closed_streams() -> None:
+    """Opens the null device for each standard stream that we were started without.
+
+    Else the next file that is opened would get its number, and what is printed would be written
+    into that file.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+    sys.stdin = sys.stdin or os.fdopen(0, "r", closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def say(text: str, *, to: TextIO | None = None) -> None:
+    """Writes *text*, made of safe lines, to *to* (stdout); a reader that left does not matter."""
+    stream = to or sys.stdout
+    try:
+        stream.write(_encodable(text, stream))
+        stream.flush()
+    except BrokenPipeError:
+        forget(stream)
+
+
+def say_lines(lines: Iterable[str]) -> None:
+    """Writes *lines*, each made harmless for a terminal."""
+    say("".join(f"{clean_line(line)}\n" for line in lines))
+
+
+def say_problems(problems: Iterable[Problem]) -> None:
+    """Draws *problems* on stderr."""
+    found = tuple(problems)
+    if found:
+        colour = wants_colour(sys.stderr, os.environ)
+        say(f"{draw(found, colour=colour)}\n", to=sys.stderr)
+
+
+def forget(stream: TextIO) -> None:
+    """Sends all that *stream* still holds, and gets, nowhere: its reader left."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def finish_streams() -> None:
+    """Flushes both streams, so that the interpreter has nothing to complain of at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            forget(stream)
+        except (OSError, ValueError):
+            pass
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -1,0 +1,114 @@
+"""``run``: collect, plan, run, report."""
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+import click
+
+from orchcore.cli.orchfile_command import OrchfileCommand, plan_of
+from orchcore.cli.shared_options import TARGETS, OwnProcess, replacing, selecting
+from orchcore.planning.plan import Plan
+
+type Mode = Literal["auto", "tty", "plain", "json", "quiet"]
+
+_MODES = ("auto", "tty", "plain", "json", "quiet")
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How a run is to go on and to be shown.
+
+    Attributes:
+        fail_limit: Failed instances after which it is stopped; ``None``: never.
+        yes: Whether every gate is answered yes.
+        progress: Which display.
+        verbose: Whether it shows what agents of passed phases wrote.
+    """
+
+    fail_limit: int | None
+    yes: bool
+    progress: Mode
+    verbose: bool
+
+
+class RunCommand(OrchfileCommand):
+    """An orchfile's command that starts processes."""
+
+    def before_reading(self, ctx: click.Context) -> None:
+        """Puts a keeper above us: as long as no import of an orchfile has started threads."""
+        if isinstance(ctx.find_root().obj, OwnProcess):
+            from orchcore.agents.keeper import guard
+
+            guard()
+
+
+@click.command(
+    "run",
+    cls=RunCommand,
+    help=f"""Run the orchfile, or the phases that TARGETs name.
+
+\b
+{TARGETS}
+
+\b
+Examples:
+  orchcore run --task "a login page"
+  orchcore run 'review:codex' -j 2 --agent demo
+  orchcore run -k 'audit and not db' -x --progress plain
+  orchcore run flows/release.py::publish --yes
+""",
+    epilog="\b\nExit codes: 0 passed, 1 failed, 2 interrupted, 3 internal error, 4 usage,\n"
+    "5 nothing selected, 10 paused for approval. See orchcore --help.",
+)
+@selecting
+@replacing
+@click.option("-x", "--exitfirst", is_flag=True, help="Stop after the first failure.")
+@click.option("--maxfail", type=click.IntRange(min=1), metavar="N", help="Stop after N failures.")
+@click.option(
+    "--yes", is_flag=True, help="Answer every approval with yes; without a terminal they pause."
+)
+@click.option(
+    "--progress",
+    type=click.Choice(_MODES),
+    default="auto",
+    show_default=True,
+    help="How it is shown; json: one event per line on stdout.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show what agents of passed phases wrote.")
+@click.pass_context
+def run_command(
+    ctx: click.Context, /, *, exitfirst: bool, maxfail: int | None, verbose: bool, **_: object
+) -> int:
+    """Runs the plan; gives the exit code."""
+    plan = plan_of(ctx, complete=True)
+    limit = 1 if exitfirst else maxfail
+    wishes = Wishes(limit, ctx.params["yes"], ctx.params["progress"], verbose)
+    return _run(plan, wishes)
+
+
+def _run(plan: Plan, wishes: Wishes) -> int:
+    import asyncio
+
+    from orchcore.cli.approving import approver_at
+    from orchcore.cli.stopping import heeding_signals
+    from orchcore.execution.control import Control
+    from orchcore.pipeline import RunSetup, execute
+    from orchcore.reporting.progress import choose
+
+    display = choose(wishes.progress, sys.stdout, sys.stderr, os.environ, verbose=wishes.verbose)
+    setup = RunSetup(
+        observers=(display,),
+        approver=approver_at(display),
+        fail_limit=wishes.fail_limit,
+        environ=dict(os.environ),
+        yes=wishes.yes,
+    )
+
+    async def watched() -> int:
+        control = Control()
+        with heeding_signals(control, display):
+            return (await execute(plan, setup, control)).exit_code
+
+    return asyncio.run(watched())

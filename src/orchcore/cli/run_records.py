@@ -1,0 +1,127 @@
+"""A recorded run as lines for people and as JSON for programs."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from orchcore.errors import shown_path
+from orchcore.events import event_json
+from orchcore.journal.record import (
+    RecordedResult,
+    RecordedStep,
+    RecordedTurn,
+    RunRecord,
+    RunSummary,
+)
+from orchcore.reporting.figures import shown_cost, shown_duration
+from orchcore.reporting.glyphs import glyphs_for
+from orchcore.reporting.story import TALLIED, Story
+from orchcore.reporting.styled import Line
+from orchcore.reporting.summary import summary
+from orchcore.reporting.wording import Row, header, row_of
+
+SCHEMA_VERSION = 1
+"""Counts the breaking changes of the JSON forms."""
+
+_ID_CELLS = 40
+
+
+def summary_row(run: RunSummary, now: float) -> tuple[str, ...]:
+    """``("7f3c", "ended", "exit 1", "2 passed, 1 failed", ...)``: one run as columns.
+
+    Args:
+        run: The run.
+        now: Unix seconds, for how long a running one runs.
+    """
+    counts = ", ".join(f"{run.states[s]} {s}" for s in TALLIED if run.states.get(s))
+    return (
+        run.id,
+        run.state,
+        "" if run.exit_code is None else f"exit {run.exit_code}",
+        _shown_start(run.started_at) if run.started_at else "",
+        shown_duration(run.duration_s(now)) if run.started_at else "",
+        run.orchfile,
+        run.reason or counts,
+        shown_cost(run.cost_usd or None, run.unpriced_turns),
+        "simulated" if run.simulated else "",
+    )
+
+
+def summary_json(run: RunSummary) -> str:
+    """One run as one line of JSON."""
+    return json.dumps({"schema_version": SCHEMA_VERSION, **_summary_data(run)})
+
+
+def record_json(record: RunRecord) -> str:
+    """Everything recorded of a run as JSON, with its last line end.
+
+    Values and answers, which are JSON themselves, are parts of it and not texts in it.
+    """
+    data = {
+        "schema_version": SCHEMA_VERSION,
+        **_summary_data(record.summary),
+        "results": [_data(result, "value") for result in record.results],
+        "turns": [_data(turn, "answer") for turn in record.turns],
+        "steps": [_data(step, "value") for step in record.steps],
+        "events": [
+            {"seq": numbered.seq, **json.loads(event_json(numbered.event))}
+            for numbered in record.events
+        ],
+    }
+    return json.dumps(data, indent=2) + "\n"
+
+
+def record_lines(record: RunRecord, encoding: str | None, now: float) -> list[Line]:
+    """A run as its display would have left it: a header, a row for each node, the summary.
+
+    Args:
+        record: The run.
+        encoding: What the output can write.
+        now: Unix seconds, for what still runs.
+    """
+    story = Story()
+    for numbered in record.events:
+        story.tell(numbered.event)
+    glyphs = glyphs_for(encoding)
+    if story.run is None:
+        return [((f"run {record.summary.id} {record.summary.state} before it had a plan", ""),)]
+    when = now if record.summary.state == "running" else record.summary.last_at
+    cells = min(max((len(leaf.id) for leaf in story.leaves), default=0), _ID_CELLS)
+    rows = [_row(row_of(leaf, story, when, glyphs), cells) for leaf in story.leaves]
+    place: Line = ((f"{shown_path(record.summary.folder.path)}/", "dim"),)
+    ending = [line for line in summary(story, glyphs, when) if not _points_here(line)]
+    return [header(story.run, story, glyphs), *rows, *ending, place]
+
+
+def _row(row: Row, id_cells: int) -> Line:
+    text = f"{row.id:<{id_cells}}  {row.time:<6}{row.cost:<8}{row.text}"
+    note = f"  {row.note}" if row.note else ""
+    return (
+        (f" {row.glyph} ", row.style),
+        (text, "dim" if row.style == "dim" else ""),
+        (note, "dim"),
+    )
+
+
+def _points_here(line: Line) -> bool:
+    return bool(line) and line[0][0] == "details: "
+
+
+def _summary_data(run: RunSummary) -> dict[str, object]:
+    data = asdict(run)
+    data["folder"] = str(run.folder.path)
+    return {"run": run.id, **data}
+
+
+def _data(
+    recorded: RecordedResult | RecordedTurn | RecordedStep, json_field: str
+) -> dict[str, object]:
+    data: dict[str, Any] = asdict(recorded)
+    text = data[json_field]
+    data[json_field] = None if text is None else json.loads(text)
+    return data
+
+
+def _shown_start(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

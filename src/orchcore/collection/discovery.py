@@ -1,0 +1,98 @@
+"""Which file is the orchfile, and what of it was asked for."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchcore.config import ensure_trusted, load_config, upwards
+from orchcore.errors import CollectionError, Problem, UsageError, shown_path
+
+ORCHFILE = "orchfile.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the words of a command line mean.
+
+    Attributes:
+        orchfile: The file, absolute.
+        selectors: Phase ids, globs and ``+`` forms that select nodes of it.
+    """
+
+    orchfile: Path
+    selectors: tuple[str, ...]
+
+
+def find(targets: Iterable[str], file: str | None, cwd: Path) -> Asked:
+    """The orchfile and the selectors that *targets* name.
+
+    Args:
+        targets: ``review``, ``path.py``, ``path.py::review``, a folder that holds an orchfile.
+        file: What ``-f`` says; wins over search, must not contradict a path in *targets*.
+        cwd: Where the upward search starts, absolute.
+
+    Raises:
+        CollectionError: There is no such file, or two are named.
+    """
+    paths: list[Path] = [_named(cwd / file)] if file is not None else []
+    selectors: list[str] = []
+    for target in targets:
+        path, selector = _split(target, cwd)
+        if path is not None:
+            paths.append(_named(path))
+        if selector:
+            selectors.append(selector)
+    distinct = list(dict.fromkeys(paths))
+    if len(distinct) > 1:
+        names = " and ".join(shown_path(path) for path in distinct)
+        raise UsageError(
+            Problem("two-orchfiles", f"{names} are named; a run has one orchfile", None, ())
+        )
+    return Asked(distinct[0] if distinct else search(cwd), tuple(selectors))
+
+
+def search(cwd: Path) -> Path:
+    """The nearest orchfile from *cwd* upwards.
+
+    Raises:
+        CollectionError: There is none.
+        UsageError: It is not safe to import (another user's, or writable by others).
+    """
+    for folder in upwards(cwd):
+        if (folder / ORCHFILE).is_file():
+            ensure_trusted(folder / ORCHFILE)
+            return folder / ORCHFILE
+    config = load_config(cwd)
+    if config.settings.orchfile is not None and config.path is not None:
+        return _named(config.path.parent / config.settings.orchfile)
+    raise CollectionError(
+        Problem(
+            "no-orchfile",
+            f"no {ORCHFILE} in {cwd} or above it",
+            None,
+            (
+                "name one:   orchcore run PATH/orchfile.py   (or a folder that holds one)",
+                f"or write {ORCHFILE}:   from orchcore import Agent, agent, param, phase, use",
+            ),
+        )
+    )
+
+
+def _split(target: str, cwd: Path) -> tuple[Path | None, str]:
+    head, found, tail = target.partition("::")
+    if found:
+        return cwd / head, tail
+    is_path = target.endswith(".py") or (cwd / target).is_dir()
+    if is_path or ("/" in target and not target.rpartition(":")[1]):
+        return cwd / target, ""
+    return None, target
+
+
+def _named(path: Path) -> Path:
+    file = path / ORCHFILE if path.is_dir() else path
+    if file.is_file():
+        return file.resolve()
+    at = f"{shown_path(path)} holds no {ORCHFILE}" if path.is_dir() else f"no file {path}"
+    near = sorted(path.glob("*.py")) if path.is_dir() else []
+    hints = tuple(f"there is {shown_path(found)}" for found in near[:3])
+    raise CollectionError(Problem("no-orchfile", at, None, hints))

@@ -1,0 +1,157 @@
+"""From a module's namespace to a ``Collection``."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchcore.collection.discovery import find
+from orchcore.collection.loading import load
+from orchcore.collection.reach import Root, reachable
+from orchcore.config import Config, load_config
+from orchcore.declarations.gates import Approval
+from orchcore.declarations.location import line_at
+from orchcore.declarations.nodes import Callee, Declared, Node
+from orchcore.declarations.resource import Resource
+from orchcore.errors import CollectionError, Location, Problem, shown_path
+
+type Declaration = Node | Approval
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """A node of the graph and its id."""
+
+    id: str
+    declared: Declaration
+
+    @property
+    def where(self) -> Location:
+        """Where it was declared."""
+        return self.declared.declared_at
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Collection:
+    """What one orchfile declares.
+
+    Attributes:
+        orchfile: The file, absolute.
+        found: Its nodes in the order of definition, those reached by edges before their users.
+        steps: Bound steps by name; they are no nodes, their parameters may be the run's.
+        resources: Every resource that a node or step reaches.
+        config: The configuration in force for this file.
+        selectors: What the user asked for.
+    """
+
+    orchfile: Path
+    found: tuple[Found, ...]
+    steps: Mapping[str, Callee]
+    resources: tuple[Resource[Any, Any], ...]
+    config: Config
+    selectors: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """The project's folder: where relative paths and the record belong."""
+        return self.orchfile.parent
+
+
+def collect(targets: Iterable[str], file: str | None, cwd: Path) -> Collection:
+    """Finds, imports and reads the orchfile that *targets*, *file* and *cwd* name.
+
+    Raises:
+        OrchcoreError: With every problem found.
+    """
+    asked = find(targets, file, cwd)
+    config = load_config(asked.orchfile.parent)
+    namespace = vars(load(asked.orchfile))
+    return gather_nodes(asked.orchfile, namespace, config, asked.selectors)
+
+
+def gather_nodes(
+    orchfile: Path, namespace: Mapping[str, Any], config: Config, selectors: tuple[str, ...] = ()
+) -> Collection:
+    """The collection of *namespace*: what is bound there, plus what that reaches by edges.
+
+    Raises:
+        CollectionError: It declares no phase, or two nodes have one id.
+    """
+    names = _names(namespace)
+    nodes: dict[Declaration, None] = {}
+    resources: dict[Resource[Any, Any], None] = {}
+    steps = {k: v for k, v in namespace.items() if isinstance(v, Callee)}
+    for declared in [*names, *steps.values()]:
+        _visit(declared, nodes, resources)
+    found = tuple(Found(names.get(node) or node.name, node) for node in nodes)
+    if not found:
+        raise CollectionError(_nothing(orchfile))
+    _ensure_unique(found)
+    return Collection(orchfile, found, steps, tuple(resources), config, selectors)
+
+
+def _names(namespace: Mapping[str, Any]) -> dict[Declaration, str]:
+    names: dict[Declaration, str] = {}
+    for name, value in namespace.items():
+        if isinstance(value, Node | Approval) and value not in names:
+            names[value] = _given_name(value) or name
+    return names
+
+
+def _given_name(declared: Declaration) -> str:
+    name = declared.spec.options.get("name") if isinstance(declared, Node) else None
+    return name if isinstance(name, str) else ""
+
+
+def _visit(
+    start: Root | Declared,
+    nodes: dict[Declaration, None],
+    resources: dict[Resource[Any, Any], None],
+) -> None:
+    """Adds *start* and all it reaches, upstream first, without recursion (graphs may be deep)."""
+    stack: list[tuple[Root | Declared, bool]] = [(start, False)]
+    seen: set[Root | Declared] = {*nodes, *resources}
+    while stack:
+        declared, done = stack.pop()
+        if done:
+            _add(declared, nodes, resources)
+        elif declared not in seen:
+            seen.add(declared)
+            stack.append((declared, True))
+            stack.extend((root, False) for root in reversed(list(reachable(declared))))
+
+
+def _add(
+    declared: Root | Declared,
+    nodes: dict[Declaration, None],
+    resources: dict[Resource[Any, Any], None],
+) -> None:
+    if isinstance(declared, Resource):
+        resources[declared] = None
+    elif isinstance(declared, Node | Approval):
+        nodes[declared] = None
+
+
+def _ensure_unique(found: tuple[Found, ...]) -> None:
+    first: dict[str, Found] = {}
+    problems: list[Problem] = []
+    for node in found:
+        other = first.setdefault(node.id, node)
+        if other is not node:
+            hints = ("bind one of them to another name, or give it name=...",)
+            message = f"two phases are called '{node.id}' (the other: {other.where})"
+            problems.append(Problem("duplicate-name", message, node.where, hints))
+    if problems:
+        raise CollectionError(*problems)
+
+
+def _nothing(orchfile: Path) -> Problem:
+    empty = not orchfile.read_text("utf-8", "replace").strip()
+    return Problem(
+        "no-phases",
+        f"{shown_path(orchfile)} {'is empty' if empty else 'declares no phase'}",
+        line_at(str(orchfile), 1),
+        (
+            "declare one:   @phase\n          async def hello() -> str: ...",
+        ),
+    )

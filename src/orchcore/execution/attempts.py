@@ -1,0 +1,213 @@
+"""One instance of a phase: its attempts, time-outs, retries, and what its body came to."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from orchcore.declarations.body import BODY, Skip
+from orchcore.declarations.nodes import Node
+from orchcore.errors import OrchcoreError
+from orchcore.events import AttemptStarted, RetryScheduled
+from orchcore.execution.attempt_failures import failure_of, frames_of
+from orchcore.execution.bodies import RunningBody, Scene
+from orchcore.execution.endings import Ending, Missing, SessionRef, Spent
+from orchcore.execution.handle import Conversation
+from orchcore.execution.limits import Deadline
+from orchcore.execution.opening import Opened
+from orchcore.execution.resolving import Cell
+from orchcore.execution.storing import brief, stored
+from orchcore.execution.turns import Attempt, Resumed
+from orchcore.planning.drafting import CONVERSATION
+from orchcore.policies import Backoff
+from orchcore.results import Failure
+
+BACKOFF = Backoff(base_s=1.0, cap_s=60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What one instance runs with.
+
+    Attributes:
+        values: Of its parameters, those from instance-scoped resources still missing.
+        cli, model, cwd: Resolved options; ``None`` where nothing was said.
+    """
+
+    values: Mapping[str, object]
+    cli: object = None
+    model: object = None
+    cwd: object = None
+
+
+type Late = Callable[[Opened], Awaitable[dict[str, object] | Missing]]
+"""Resolves what is opened anew for each attempt: instance-scoped resources."""
+
+
+class Attempts:
+    """Runs one instance until it passes, or may not be tried again.
+
+    Args:
+        scene: The run, as bodies see it.
+        cell: The node or instance.
+        late: Opens its own resources, anew for each attempt.
+    """
+
+    def __init__(self, scene: Scene, cell: Cell, late: Late) -> None:
+        self._scene = scene
+        self._cell = cell
+        self._node = cell.node
+        self._id = cell.id
+        self._late = late
+        self._spent = Spent()
+
+    async def run(self, inputs: Inputs) -> Ending:
+        """How the instance ended; a cancellation is raised."""
+        began = time.monotonic()
+        attempts = self._node.options.retries + 1
+        journalist = self._scene.office.journalist
+        rng = random.Random(self._id)  # noqa: S311  jitter, no secret
+        number = 0
+        while True:
+            number += 1
+            journalist.say(AttemptStarted(time.time(), self._id, number))
+            ending = await self._attempt(number, inputs)
+            failure = ending.failure
+            last = number >= attempts or failure is None or not failure.transient
+            if ending.state != "failed" or failure is None or last:
+                duration_s = time.monotonic() - began
+                return replace(ending, attempt=number, duration_s=duration_s, spent=self._spent)
+            delay_s = failure.retry_after_s or BACKOFF.delay_s(number, rng)
+            journalist.say(
+                RetryScheduled(time.time(), self._id, number, attempts, delay_s, failure)
+            )
+            await asyncio.sleep(delay_s)
+
+    async def _attempt(self, number: int, inputs: Inputs) -> Ending:
+        opened = Opened(self._scene.plan.parameters, self._warn, self._scene.opened)
+        deadline = Deadline(self._node.options.timeout_s)
+        attempt = Attempt(self._id, number, deadline, self._spent)
+        body = RunningBody(self._scene, self._cell, attempt, opened)
+        token = BODY.set(body)
+        try:
+            return await self._with_inputs(body, opened, deadline, inputs)
+        finally:
+            await _leave(body, opened)
+            BODY.reset(token)
+            self._scene.janitor.body_ended(body, self._id)
+
+    async def _with_inputs(
+        self, body: RunningBody, opened: Opened, deadline: Deadline, inputs: Inputs
+    ) -> Ending:
+        late = await self._late(opened)
+        if isinstance(late, Missing):
+            return late.ending()
+        conversation = None
+        try:
+            values = {
+                name: self._handed(body, value, inputs)
+                for name, value in {**inputs.values, **late}.items()
+            }
+            if self._node.role == "agent":
+                handed = values.pop(CONVERSATION, None)
+                conversation = handed or self._conversation(body, inputs)
+        except OrchcoreError as error:
+            return _failed(error)
+        return await self._outcome(deadline, cast("Conversation | None", conversation), values)
+
+    async def _outcome(
+        self, deadline: Deadline, conversation: Conversation | None, values: Mapping[str, object]
+    ) -> Ending:
+        try:
+            async with deadline:
+                value = await self._call(conversation, values)
+        except Skip as skip:
+            return Ending("skipped", reason=str(skip) or "the body raised Skip")
+        except TimeoutError as error:
+            if not deadline.expired:
+                return _failed(error)
+            limit = f"{self._node.options.timeout_s:g}"
+            failure = Failure("timeout", f"took longer than {limit} s (timeout={limit})")
+            return Ending("failed", reason=str(failure), failure=failure)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return _failed(error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
+            return _failed(error)
+        return self._passed(value, conversation)
+
+    async def _call(
+        self, conversation: Conversation | None, values: Mapping[str, object]
+    ) -> object:
+        given = dict(values)
+        front: list[object] = [] if conversation is None else [conversation]
+        front += [given.pop(w.parameter) for w in self._node.wires if w.positional]
+        return await cast("Node", self._node.declared).spec.fn(*front, **given)
+
+    def _passed(self, value: object, conversation: Conversation | None) -> Ending:
+        if isinstance(value, Path) and not (self._scene.plan.folder / value).exists():
+            failure = Failure("error", f"gave a path that does not exist: {value}")
+            return Ending("failed", reason=str(failure), failure=failure)
+        session = conversation.ref if conversation is not None else None
+        return Ending(
+            "passed",
+            value,
+            session=session,
+            stored=stored(value, self._node.returns),
+            brief=brief(value),
+        )
+
+    def _conversation(self, body: RunningBody, inputs: Inputs) -> Conversation:
+        book = self._scene.office.book
+        asked = inputs.cli if isinstance(inputs.cli, str) else None
+        choice = book.choice(book.name_for(asked), self._node.options, inputs.model, inputs.cwd)
+        return Conversation(body.counter, choice)
+
+    def _handed(self, body: RunningBody, value: object, inputs: Inputs) -> object:
+        """*value*, or the conversation that it stands for.
+
+        A retry starts from where its source ended: such conversations are forked.
+        """
+        if isinstance(value, list):
+            items = cast("list[object]", value)
+            talks = any(isinstance(item, SessionRef) for item in items)
+            return [self._handed(body, item, inputs) for item in items] if talks else items
+        if not isinstance(value, SessionRef):
+            return value
+        book = self._scene.office.book
+        choice = book.choice(value.agent, self._node.options, value.model, inputs.cwd)
+        session_id = value.session_id
+        resumed = None if session_id is None else Resumed(session_id, fork=self._node.forks)
+        return Conversation(body.counter, choice, resumed)
+
+    def _warn(self, text: str) -> None:
+        self._scene.office.journalist.warn(text, self._id)
+
+
+async def _leave(body: RunningBody, opened: Opened) -> None:
+    """Ends what the body left and closes its resources, also through a cancellation."""
+
+    async def both() -> None:
+        await body.leave()
+        await opened.close()
+
+    closing = asyncio.get_running_loop().create_task(both(), name="tear-down")
+    cancelled: asyncio.CancelledError | None = None
+    while not closing.done():
+        try:
+            await asyncio.wait([closing])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    closing.result()
+    if cancelled is not None:
+        raise cancelled
+
+
+def _failed(error: BaseException) -> Ending:
+    failure = failure_of(error)
+    return Ending("failed", reason=str(failure), failure=failure, trace=frames_of(error))

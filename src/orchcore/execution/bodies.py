@@ -1,0 +1,233 @@
+"""A running body: what steps, commands and built-in resources see of their node."""
+
+import asyncio
+import time
+from collections import Counter as Tally
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from orchcore.agents.commands import CommandRequest, run_command
+from orchcore.declarations.body import CommandLine, NodeFacts
+from orchcore.declarations.edges import Marker, Param, Use
+from orchcore.declarations.nodes import Callee
+from orchcore.declarations.resource import Resource
+from orchcore.errors import OrchcoreError, Problem
+from orchcore.events import SubStepEnded, SubStepStarted
+from orchcore.execution.attempt_failures import failure_of
+from orchcore.execution.endings import Missing
+from orchcore.execution.handle import Conversation, Counter
+from orchcore.execution.janitor import Janitor
+from orchcore.execution.limits import Deadline
+from orchcore.execution.opening import Opened
+from orchcore.execution.resolving import Cell
+from orchcore.execution.storing import stored
+from orchcore.execution.turns import Attempt, Office, TurnDesk
+from orchcore.planning.plan import NodeOptions, Plan
+from orchcore.planning.wiring import wires
+from orchcore.results import Completed, Failure, TurnFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What all bodies of a run share.
+
+    Attributes:
+        plan: For parameters and the options of steps.
+        office: Turns and commands.
+        opened: The run's resources.
+        janitor: Ends tasks that bodies forget.
+    """
+
+    plan: Plan
+    office: Office
+    opened: Opened
+    janitor: Janitor
+
+
+class RunningBody:
+    """Implements ``declarations.body.Body`` for one attempt of one instance.
+
+    Args:
+        scene: The run.
+        cell: The node or instance.
+        attempt: Which attempt.
+        opened: The attempt's resources.
+    """
+
+    def __init__(self, scene: Scene, cell: Cell, attempt: Attempt, opened: Opened) -> None:
+        self._scene = scene
+        self._options = cell.node.options
+        self._key = cell.key
+        self._attempt = attempt
+        self._opened = opened
+        self._paths: Tally[str] = Tally()
+        self._owned: set[asyncio.Task[None]] = set()
+        self.counter = Counter(scene.office.book, TurnDesk(scene.office, attempt), self.spawn)
+
+    def facts(self) -> NodeFacts:
+        """The running instance."""
+        folders = self._scene.office.around.folders
+        return NodeFacts(
+            self._attempt.node,
+            self._key,
+            self._attempt.number,
+            folders.id,
+            folders.artifacts(self._attempt.node),
+            self._attempt.spent.cost_usd,
+        )
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Starts a task that ``leave`` ends at the latest."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._owned.add(task)
+        task.add_done_callback(self._owned.discard)
+        return task
+
+    async def leave(self) -> None:
+        """Ends the streams that the body left unread."""
+        for task in self._owned:
+            task.cancel()
+        if self._owned:
+            await asyncio.wait(self._owned)
+
+    async def command(self, line: CommandLine) -> Completed:
+        """Runs a program as a recorded sub-step."""
+        around = self._scene.office.around
+        request = CommandRequest(
+            argv=line.argv,
+            cwd=self._scene.office.book.folder(line.cwd),
+            timeout_s=line.timeout_s,
+            environ=around.environ,
+            env=line.env,
+        )
+        began = self._begin("command", " ".join(line.argv))
+        try:
+            done = await self._in_slot(request)
+        except TurnFailed as error:
+            self._end(began, error.failure)
+            raise
+        failure = _unchecked(done) if line.check else None
+        self._end(began, failure, exit_code=done.exit_code)
+        if failure is not None:
+            raise TurnFailed(failure)
+        return done
+
+    async def step(self, step: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
+        """Runs a step as a recorded sub-step."""
+        options = self._scene.plan.steps.get(step) or _own_options(step)
+        began = self._begin("step", step.name)
+        try:
+            filled = {**await self._defaults(step, args, kwargs), **kwargs}
+            value = await self._retried(step, options, args, filled)
+        except Exception as error:
+            self._end(began, failure_of(error))
+            raise
+        self._end(began, None, value=stored(value, None))
+        return value
+
+    async def _in_slot(self, request: CommandRequest) -> Completed:
+        office, deadline = self._scene.office, self._attempt.deadline
+        async with AsyncExitStack() as stack:
+            with deadline.waiting():
+                await stack.enter_async_context(office.slots.taken(self._options.limits))
+            with deadline.working():
+                return await run_command(request, office.around.trees)
+
+    async def _retried(
+        self, step: Callee, options: NodeOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> object:
+        for left in range(options.retries, -1, -1):
+            front: tuple[Any, ...] = ()
+            if step.spec.role == "agent":
+                front = (self._conversation(options),)
+            deadline = Deadline(options.timeout_s)
+            try:
+                async with deadline:
+                    return await step.spec.fn(*front, *args, **kwargs)
+            except TimeoutError:
+                if not deadline.expired:
+                    raise
+                failure = Failure("timeout", f"step '{step.name}' took {options.timeout_s:g} s")
+                if not left:
+                    raise TurnFailed(failure) from None
+            except TurnFailed as error:
+                if not (left and error.failure.transient):
+                    raise
+        raise AssertionError("a loop over attempts either returns or raises")
+
+    def _conversation(self, options: NodeOptions) -> Conversation:
+        book = self._scene.office.book
+        asked = options.cli if isinstance(options.cli, str) else None
+        if asked is None and isinstance(self._options.cli, str):
+            asked = self._options.cli
+        choice = book.choice(book.name_for(asked), options, options.model, options.cwd)
+        return Conversation(self.counter, choice)
+
+    async def _defaults(
+        self, step: Callee, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> dict[str, object]:
+        """Parameters of *step* that were not given and default to a param or a resource."""
+        filled: dict[str, object] = {}
+        for wire in wires(step)[len(args) :]:
+            edge = wire.edge
+            if wire.parameter in kwargs or not isinstance(edge, Marker):
+                continue
+            if isinstance(edge, Param):
+                filled[wire.parameter] = self._scene.plan.parameters[edge.name or wire.parameter]
+            elif isinstance(edge, Use) and isinstance(cast("Any", edge.source), Resource):
+                found = await self._opened.value(cast("Any", edge.source))
+                if isinstance(found, Missing):
+                    raise TurnFailed(found.failure)
+                filled[wire.parameter] = found.value
+            else:
+                hint = f"{step.name}(..., {wire.parameter}=...)"
+                message = f"step '{step.name}' is called without '{wire.parameter}'"
+                raise OrchcoreError(Problem("arguments", message, step.declared_at, (hint,)))
+        return filled
+
+    def _begin(self, kind: Any, label: str) -> tuple[str, float]:
+        name = label
+        if kind == "command":
+            name = label.split(maxsplit=1)[0].rpartition("/")[2]
+        self._paths[name] += 1
+        path = f"{name}#{self._paths[name]}"
+        at, attempt = time.time(), self._attempt
+        started = SubStepStarted(at, attempt.node, attempt.number, path, kind, label[:500])
+        self._scene.office.journalist.say(started)
+        return path, time.monotonic()
+
+    def _end(
+        self,
+        began: tuple[str, float],
+        failure: Failure | None,
+        *,
+        value: str | None = None,
+        exit_code: int | None = None,
+    ) -> None:
+        path, since = began
+        ended = SubStepEnded(
+            time.time(), self._attempt.node, self._attempt.number, path, time.monotonic() - since
+        )
+        self._scene.office.journalist.say(
+            replace(ended, failure=failure, value=value, exit_code=exit_code)
+        )
+
+
+def _unchecked(done: Completed) -> Failure | None:
+    if done.ok:
+        return None
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    last = f": {lines[-1][:200]}" if lines else ""
+    return Failure("error", f"{' '.join(done.argv)[:120]} exited with {done.exit_code}{last}")
+
+
+def _own_options(step: Callee) -> NodeOptions:
+    """Options of a step that no orchfile binds (imported inside a body)."""
+    from orchcore.planning.options import node_options
+
+    options, problems = node_options(step, step.name, {})
+    if problems:
+        raise OrchcoreError(*problems)
+    return options

@@ -1,0 +1,173 @@
+"""Which agent a turn goes to, with which options."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from orchcore.agents.adapters.protocol import Adapter
+from orchcore.config import AgentSettings, Config
+from orchcore.errors import Problem, UsageError, did_you_mean
+from orchcore.planning.plan import NodeOptions, Plan
+from orchcore.policies import Permission, TurnLimits, duration_s
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An agent and how it is used in one conversation.
+
+    Attributes:
+        name: The configured name.
+        adapter: Which adapter reads it.
+        settings: Its configuration.
+        cwd: Absolute.
+    """
+
+    name: str
+    adapter: Adapter
+    settings: AgentSettings
+    cwd: Path
+    model: str | None = None
+    permission: Permission = "read-only"
+    tools: tuple[str, ...] | None = None
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    pass_env: tuple[str, ...] = ()
+    slots: Mapping[str, int] = field(default_factory=dict[str, int])
+    limits: TurnLimits = field(default_factory=TurnLimits)
+    reasks: int = 2
+
+
+class AgentBook:
+    """The agents of a run: configuration, adapters, and what ``--agent`` says.
+
+    Args:
+        plan: For the default agent, the overrides and the project's folder.
+        adapters: Adapters by name.
+    """
+
+    def __init__(self, plan: Plan, adapters: Mapping[str, Adapter]) -> None:
+        self._plan = plan
+        self._adapters = adapters
+
+    def name_for(self, asked: str | None) -> str:
+        """The agent to use where *asked* is named, or none.
+
+        Raises:
+            UsageError: Nothing says which agent.
+        """
+        name = self._plan.agent or asked or self._plan.config.settings.default_agent
+        if name is None:
+            raise UsageError(no_agent(self._adapters))
+        return name
+
+    def adapter_of(self, name: str) -> tuple[Adapter, AgentSettings]:
+        """Adapter and settings of the agent called *name*.
+
+        Raises:
+            UsageError: No such agent or adapter.
+        """
+        settings = self._plan.config.settings.agents.get(name, AgentSettings())
+        adapter = self._adapters.get(settings.adapter or name)
+        if adapter is None:
+            raise UsageError(_unknown(name, settings, self._adapters, self._plan.config))
+        return adapter, settings
+
+    def choice(self, name: str, options: NodeOptions, model: object, cwd: object) -> Choice:
+        """The agent called *name*, used as *options* say.
+
+        Args:
+            name: From ``name_for``.
+            options: Of the node or step.
+            model: Resolved model, or ``None``.
+            cwd: Resolved working directory, or ``None``.
+        """
+        adapter, settings = self.adapter_of(name)
+        own_model = str(model) if model is not None else None
+        return Choice(
+            name,
+            adapter,
+            settings,
+            self.folder(cwd),
+            self._plan.model or own_model or settings.model,
+            options.permission or settings.permission or "read-only",
+            options.tools,
+            {**settings.env, **options.env},
+            (*settings.pass_env, *options.pass_env),
+            options.limits,
+            _limits(options, settings),
+            options.reasks,
+        )
+
+    def changed(self, choice: Choice, name: str | None, options: Mapping[str, Any]) -> Choice:
+        """The choice of ``ai.using(name, **options)``."""
+        if name is not None:
+            adapter, settings = self.adapter_of(self.name_for(name))
+            new = self.name_for(name)
+            model = choice.model if new == choice.name else settings.model
+            choice = replace(choice, name=new, adapter=adapter, settings=settings, model=model)
+        limits = choice.limits
+        if "idle" in options:
+            limits = replace(limits, idle_s=duration_s(options["idle"]))
+        if "timeout" in options:
+            limits = replace(limits, timeout_s=duration_s(options["timeout"]))
+        return replace(
+            choice,
+            model=self._plan.model or options.get("model", choice.model),
+            permission=options.get("permission", choice.permission),
+            tools=tuple(options["tools"]) if "tools" in options else choice.tools,
+            cwd=self.folder(options["cwd"]) if "cwd" in options else choice.cwd,
+            env={**choice.env, **options.get("env", {})},
+            limits=limits,
+        )
+
+    def folder(self, path: object) -> Path:
+        """*path* below the project's folder; the project's folder for ``None``."""
+        if path is None:
+            return self._plan.folder
+        return (self._plan.folder / os.fspath(path)).resolve()  # type: ignore[call-overload,no-any-return]
+
+
+def _limits(options: NodeOptions, settings: AgentSettings) -> TurnLimits:
+    standard = TurnLimits()
+    idle_s = options.idle_s or settings.idle or standard.idle_s
+    return replace(
+        standard,
+        idle_s=idle_s,
+        tool_idle_s=max(idle_s, standard.tool_idle_s) if options.idle_s is None else idle_s,
+        timeout_s=options.timeout_s or settings.timeout or standard.timeout_s,
+        max_turns=options.max_turns,
+    )
+
+
+def no_agent(adapters: Mapping[str, Adapter]) -> Problem:
+    """Nothing says which agent to use: the error that lists what is installed."""
+    from orchcore.agents.adapters.finder import installed
+
+    path = os.environ.get("PATH", os.defpath)
+    found = sorted(
+        name
+        for name, adapter in adapters.items()
+        if adapter.program and installed(adapter, path) is not None
+    )
+    listed = f"installed here: {', '.join(found)}" if found else "no agent CLI is installed here"
+    return Problem(
+        "no-agent",
+        f"no agent is chosen ({listed})",
+        None,
+        (
+            f"choose one for this run:   --agent {next(iter(found), 'claude')}",
+            'or for the project, in orchcore.toml:   default_agent = "claude"',
+            "or try it without a model, simulated:   --agent demo",
+        ),
+    )
+
+
+def _unknown(
+    name: str, settings: AgentSettings, adapters: Mapping[str, Adapter], config: Config
+) -> Problem:
+    if settings.adapter is not None:
+        message = f"agent '{name}' has an unknown adapter '{settings.adapter}'"
+        return Problem("unknown-adapter", message, None, did_you_mean(settings.adapter, adapters))
+    known = {*adapters, *config.settings.agents} - {"text"}
+    return Problem("unknown-agent", f"no agent is called '{name}'", None, did_you_mean(name, known))

@@ -1,0 +1,224 @@
+"""How nodes and instances end, and what an edge gets of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from orchcore.results import Err, Failure, NodeState, Ok, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRef:
+    """A conversation that another node may go on with.
+
+    Attributes:
+        agent: The agent's configured name.
+        session_id: Its id at the CLI; ``None`` if nothing was asked.
+        model: The model it was held with, if one was asked for.
+    """
+
+    agent: str
+    session_id: str | None
+    model: str | None = None
+
+
+@dataclass(slots=True)
+class Spent:
+    """What the turns of one node or instance came to; grows while it runs."""
+
+    cost_usd: float = 0.0
+    priced: int = 0
+    unpriced: int = 0
+    simulated: bool = False
+    last_lines: tuple[str, ...] = ()
+    folder: str = ""
+
+    @property
+    def turns(self) -> int:
+        """How many turns ended."""
+        return self.priced + self.unpriced
+
+    @property
+    def known_usd(self) -> float | None:
+        """The cost, or ``None`` if no turn had a price."""
+        return self.cost_usd if self.priced else None
+
+    def add(self, other: Spent) -> None:
+        """Adds the sums of *other*."""
+        self.cost_usd += other.cost_usd
+        self.priced += other.priced
+        self.unpriced += other.unpriced
+        self.simulated |= other.simulated
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The final state of a node or instance.
+
+    Attributes:
+        state: Never ``waiting`` or ``running``.
+        value: What it gave, if it passed.
+        reason: Why it did not, one line.
+        failure: The failure behind *reason*, if there is one.
+        declined: Whether a person said no.
+        session: An agent's conversation.
+        trace: The user's own frames of an exception.
+    """
+
+    state: NodeState
+    value: object = None
+    reason: str = ""
+    failure: Failure | None = None
+    declined: bool = False
+    session: SessionRef | None = None
+    attempt: int = 1
+    duration_s: float = 0.0
+    trace: str = ""
+    stored: str | None = None
+    brief: str = ""
+    spent: Spent = field(default_factory=Spent)
+
+    @property
+    def gave(self) -> bool:
+        """Whether it has a value."""
+        return self.state in ("passed", "partial", "reused")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An edge got this."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An edge got nothing.
+
+    Attributes:
+        state: What becomes of a node that needs it.
+        reason: The chain of reasons, nearest first.
+    """
+
+    state: Literal["skipped", "blocked", "paused", "cancelled", "failed"]
+    reason: str
+    failure: Failure
+
+    def ending(self) -> Ending:
+        """How a node ends that needs it."""
+        return Ending(self.state, reason=self.reason, failure=self.failure)
+
+
+type Got = Value | Missing
+
+
+def got(node: str, ending: Ending) -> Got:
+    """What ``use`` of *node* gets of its *ending*."""
+    if ending.gave:
+        return Value(ending.value)
+    match ending.state:
+        case "skipped":
+            reason = f"{node} was skipped: {ending.reason}"
+            return Missing("skipped", reason, Failure("skipped", reason))
+        case "paused":
+            return Missing(
+                "paused", f"waits for {node}", ending.failure or Failure("blocked", node)
+            )
+        case "cancelled":
+            return Missing("cancelled", f"{node} was cancelled", Failure("cancelled", node))
+        case _:
+            reason = f"needs {node}"
+            return Missing("blocked", reason, Failure("blocked", reason))
+
+
+def outcome(key: str, ending: Ending) -> Outcome[object]:
+    """What ``settled`` gives of an *ending*."""
+    if ending.gave:
+        return Ok(key, ending.value)
+    if ending.state == "failed" and ending.failure is not None:
+        return Err(key, ending.failure)
+    kinds: Mapping[str, Literal["skipped", "blocked", "cancelled"]]
+    kinds = {"skipped": "skipped", "cancelled": "cancelled"}
+    return Err(key, Failure(kinds.get(ending.state, "blocked"), ending.reason))
+
+
+def combined(endings: Sequence[tuple[str, Ending]], quorum: int | None) -> Ending:
+    """How a fan-out ends, from the endings of its instances in order.
+
+    Args:
+        endings: Instance id and ending.
+        quorum: Enough passed instances; ``None``: all that were not skipped.
+    """
+    passed = [ending for _, ending in endings if ending.gave]
+    lost = [(id_, ending) for id_, ending in endings if not (ending.gave or _skipped(ending))]
+    value = [ending.value for ending in passed]
+    spent = Spent()
+    for _, ending in endings:
+        spent.add(ending.spent)
+    if any(ending.state == "paused" for _, ending in lost):
+        waiting = next(ending for _, ending in lost if ending.state == "paused")
+        return Ending("paused", reason=waiting.reason, failure=waiting.failure, spent=spent)
+    declined = any(ending.declined for _, ending in endings)
+    counts = f"{len(passed)} of {len(endings)} passed"
+    if quorum is None and not lost:
+        return Ending("passed", value, declined=declined, spent=spent)
+    if quorum is not None and len(passed) >= quorum:
+        state: NodeState = "partial" if lost else "passed"
+        reason = f"{counts}, quorum {quorum}; {_named(lost)}" if lost else ""
+        return Ending(state, value, reason, _first_failure(lost), declined=declined, spent=spent)
+    return _lost(lost, counts, quorum, spent)
+
+
+def _lost(lost: list[tuple[str, Ending]], counts: str, quorum: int | None, spent: Spent) -> Ending:
+    wanted = f", quorum {quorum}" if quorum is not None else ""
+    reason = f"{counts}{wanted}; {_named(lost)}".rstrip("; ")
+    states = {ending.state for _, ending in lost}
+    failure = _first_failure(lost) or Failure("quorum", reason)
+    if states == {"blocked"}:
+        return Ending("blocked", reason=lost[0][1].reason, failure=failure, spent=spent)
+    state: NodeState = "cancelled" if states == {"cancelled"} else "failed"
+    return Ending(state, reason=reason, failure=failure, spent=spent)
+
+
+def _skipped(ending: Ending) -> bool:
+    return ending.state == "skipped"
+
+
+def _named(lost: list[tuple[str, Ending]]) -> str:
+    by_state: dict[str, list[str]] = {}
+    for id_, ending in lost:
+        by_state.setdefault(ending.state, []).append(id_)
+    return "; ".join(
+        f"{state}: {', '.join(ids[:5])}{f' and {len(ids) - 5} more' if len(ids) > 5 else ''}"
+        for state, ids in by_state.items()
+    )
+
+
+def _first_failure(lost: list[tuple[str, Ending]]) -> Failure | None:
+    failed = (e.failure for _, e in lost if e.state == "failed" and e.failure is not None)
+    return next(failed, next((e.failure for _, e in lost if e.failure is not None), None))
+
+
+type Verdict = tuple[NodeState, bool, bool]
+"""State of a node, whether it is optional, whether a person declined it."""
+
+
+def exit_code(verdicts: Iterable[Verdict], *, interrupted: bool, internal: bool) -> int:
+    """The exit code of a run; the gravest first: 3, 2, 1, 10, 0.
+
+    An optional node may fail, or be partial; a node that is blocked because of it may not.
+    """
+    if internal:
+        return 3
+    if interrupted:
+        return 2
+    counts: Counter[str] = Counter()
+    for state, optional, declined in verdicts:
+        counts["declined"] += declined
+        counts[state] += not optional
+    if any(counts[bad] for bad in ("failed", "blocked", "partial", "cancelled", "declined")):
+        return 1
+    return 10 if counts["paused"] else 0

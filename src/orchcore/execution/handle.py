@@ -1,0 +1,191 @@
+"""The ``Agent`` that a body talks to: one conversation with one agent CLI."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Unpack, cast
+
+from orchcore.declarations.agent import Agent, TurnOptions
+from orchcore.errors import OrchcoreError, Problem
+from orchcore.events import AgentEvent
+from orchcore.execution.answers import AnswerShape, InvalidAnswerError, shape
+from orchcore.execution.choosing import AgentBook, Choice
+from orchcore.execution.endings import SessionRef
+from orchcore.execution.turns import Asked, Resumed, TurnDesk
+from orchcore.results import Failure, Turn, TurnFailed, TurnResult
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Where a conversation's turns are ordered.
+
+    Attributes:
+        book: The agents of the run.
+        desk: Runs the turns of one attempt.
+        spawn: Starts a task that ends with the body at the latest.
+    """
+
+    book: AgentBook
+    desk: TurnDesk
+    spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+
+
+class Conversation:
+    """Implements ``Agent``.
+
+    Args:
+        counter: The agents and the desk.
+        choice: The agent and its options.
+        resumed: The conversation it goes on with; ``None`` starts a new one.
+    """
+
+    def __init__(self, counter: Counter, choice: Choice, resumed: Resumed | None = None) -> None:
+        self._counter = counter
+        self._choice = choice
+        self._resumed = resumed
+        self._last: Turn | None = None
+        self._busy = False
+
+    @property
+    def name(self) -> str:
+        """The agent's configured name."""
+        return self._choice.name
+
+    @property
+    def cwd(self) -> Path:
+        """The agent's working directory."""
+        return self._choice.cwd
+
+    @property
+    def feedback(self) -> str | None:
+        """Always ``None``: gates cannot ask for a revision yet."""
+        return None
+
+    @property
+    def last(self) -> Turn:
+        """The last finished turn."""
+        if self._last is None:
+            raise OrchcoreError(
+                Problem("no-turn", "ai.last: no turn has finished yet", None, ("ask first",))
+            )
+        return self._last
+
+    @property
+    def ref(self) -> SessionRef:
+        """What another node needs to go on with this conversation."""
+        session_id = None if self._resumed is None else self._resumed.session_id
+        return SessionRef(self._choice.name, session_id, self._choice.model)
+
+    async def ask(self, prompt: str, result: Any = str, /) -> Any:
+        """Runs one turn, and as many more as its answer has to be asked again."""
+        with self._alone():
+            if result is str:
+                told = await self._turn(Asked(prompt, None, self._resumed, _text), None)
+                return told[0].text
+            return await self._structured(prompt, shape(result))
+
+    async def stream(self, prompt: str, /) -> AsyncIterator[AgentEvent]:
+        """Runs one turn and gives its events as they happen."""
+        heard: asyncio.Queue[AgentEvent | None] = asyncio.Queue()
+        with self._alone():
+            asked = Asked(prompt, None, self._resumed, _text)
+            turn = self._counter.spawn(self._streamed(asked, heard), f"stream-{self.name}")
+            try:
+                while (event := await heard.get()) is not None:
+                    yield event
+                await turn
+            finally:
+                turn.cancel()
+                await asyncio.wait([turn])
+
+    async def _streamed(self, asked: Asked, heard: asyncio.Queue[AgentEvent | None]) -> None:
+        try:
+            await self._turn(asked, heard.put_nowait)
+        finally:
+            heard.put_nowait(None)
+
+    def fork(self) -> Agent:
+        """A new conversation that begins as a copy of this one."""
+        if not self._choice.adapter.capabilities.fork:
+            raise TurnFailed(
+                Failure("bad_invocation", f"agent '{self.name}' cannot fork a conversation")
+            )
+        branched = None if self._resumed is None else replace(self._resumed, fork=True)
+        return Conversation(self._counter, self._choice, branched)
+
+    def using(self, name: str | None = None, /, **options: Unpack[TurnOptions]) -> Agent:
+        """Another, new conversation."""
+        changed = self._counter.book.changed(self._choice, name, cast("dict[str, Any]", options))
+        return Conversation(self._counter, changed)
+
+    async def _structured(self, prompt: str, wanted: AnswerShape) -> object:
+        native = self._choice.adapter.capabilities.schema
+        schema = wanted.schema if native else None
+        first = prompt if native else prompt + wanted.instructions()
+        text = first
+        for left in range(self._choice.reasks, -1, -1):
+            value: list[object] = []
+            asked = Asked(text, schema, self._resumed, _reader(wanted, value))
+            try:
+                await self._turn(asked, None)
+            except TurnFailed as error:
+                if error.failure.kind != "invalid_output" or not left:
+                    raise
+                text = self._again(first, error.failure)
+            else:
+                return value[0]
+        raise AssertionError("a loop over reasks either returns or raises")
+
+    def _again(self, first: str, failure: Failure) -> str:
+        if self._resumed is None:
+            return f"{first}\n\nA previous answer was not valid: {failure.detail}"
+        return (
+            f"Your answer was not valid: {failure.detail}\n"
+            "Answer again, with valid JSON for the same schema and nothing else."
+        )
+
+    async def _turn(
+        self, asked: Asked, listener: Callable[[AgentEvent], None] | None
+    ) -> tuple[TurnResult, Turn]:
+        result, turn = await self._counter.desk.run(self._choice, asked, listener)
+        self._last = turn
+        if result.session_id is not None and self._choice.adapter.capabilities.resume:
+            self._resumed = Resumed(result.session_id)
+        if result.failure is not None:
+            raise TurnFailed(result.failure, turn.transcript)
+        return result, turn
+
+    @contextmanager
+    def _alone(self) -> Generator[None]:
+        """Lets one turn at a time run on this conversation."""
+        if self._busy:
+            hint = "await one ask after the other, or ask ai.fork() or ai.using(...) meanwhile"
+            message = f"two turns at once on one conversation with '{self.name}'"
+            raise OrchcoreError(Problem("concurrent-ask", message, None, (hint,)))
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+
+
+def _text(result: TurnResult) -> tuple[TurnResult, str | None]:
+    return result, json.dumps(result.text)
+
+
+def _reader(
+    wanted: AnswerShape, value: list[object]
+) -> Callable[[TurnResult], tuple[TurnResult, str | None]]:
+    def read(result: TurnResult) -> tuple[TurnResult, str | None]:
+        try:
+            answer, stored = wanted.read(result)
+        except InvalidAnswerError as error:
+            detail = f"the answer is no {wanted.name}: {error}"
+            return replace(result, failure=Failure("invalid_output", detail)), None
+        value.append(answer)
+        return result, stored
+
+    return read

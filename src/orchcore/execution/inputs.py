@@ -1,0 +1,201 @@
+"""The values with which an instance runs, gathered in three steps.
+
+``shared`` waits for what all instances of a node have in common, ``expansion`` finds out which
+instances there are, ``own`` waits for what one instance alone needs.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from orchcore.collection.reach import roots
+from orchcore.declarations.edges import Each
+from orchcore.declarations.resource import Resource
+from orchcore.execution.attempts import Inputs, Late
+from orchcore.execution.endings import Missing, Value
+from orchcore.execution.opening import Opened
+from orchcore.execution.resolving import Resolver
+from orchcore.planning.fanning import Element, FanError, Shape, elements, expand, ordered, selected
+from orchcore.planning.plan import Axis, Fan, PlannedNode
+from orchcore.results import Failure
+
+_OPTIONS = ("cli", "model", "cwd")
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """The instances of a fan-out.
+
+    Attributes:
+        shapes: In order.
+        values: For each axis, its elements; ``None`` for a fan-out, whose come later.
+        after: Labels that must have passed before an instance starts.
+    """
+
+    shapes: tuple[Shape, ...]
+    values: tuple[tuple[object, ...] | None, ...]
+    after: Mapping[str, tuple[str, ...]]
+
+
+class InputDesk:
+    """Gathers inputs.
+
+    Args:
+        resolver: Evaluates sources.
+        opened: The run's resources.
+    """
+
+    def __init__(self, resolver: Resolver, opened: Opened) -> None:
+        self._resolver = resolver
+        self._opened = opened
+
+    async def shared(self, node: PlannedNode) -> dict[str, object] | Missing:
+        """What all instances of *node* get alike; option edges under their option's name."""
+        wanted = [
+            (name, edge)
+            for name, edge in _edges(node)
+            if not isinstance(edge, Each) and not _opened_per_instance(edge)
+        ]
+        # resources last: nothing is opened for a node that will be skipped
+        wanted.sort(key=lambda pair: _opens(pair[1]))
+        return await self._resolved(wanted, self._opened)
+
+    def late(self, node: PlannedNode) -> Late:
+        """Resolves what is opened anew for each attempt."""
+        wanted = [(name, edge) for name, edge in _edges(node) if _opened_per_instance(edge)]
+
+        async def resolve(opened: Opened) -> dict[str, object] | Missing:
+            return await self._resolved(wanted, opened)
+
+        return resolve
+
+    async def expansion(self, node: PlannedNode, fan: Fan) -> Expansion | Missing:
+        """The instances of *node*, once the lists they come from are there.
+
+        Raises:
+            FanError: The lists cannot be paired, or the order among instances cannot be met.
+        """
+        per_axis: list[list[Element]] = []
+        values: list[tuple[object, ...] | None] = []
+        for axis in fan.axes:
+            found = await self._axis(axis)
+            if isinstance(found, Missing):
+                return found
+            per_axis.append(found[0])
+            values.append(found[1])
+        shapes = expand(fan, per_axis)
+        after = dict(_after(fan, shapes, values))
+        ordered([shape.label for shape in shapes], after)
+        chosen = selected(node.id, fan, shapes)
+        if fan.only and not chosen:
+            raise FanError(f"none of its instances is selected: {', '.join(fan.only)}")
+        return Expansion(chosen, tuple(values), after)
+
+    async def own(
+        self, node: PlannedNode, fan: Fan, shape: Shape, expansion: Expansion
+    ) -> dict[str, object] | Missing:
+        """What one instance alone gets: its elements."""
+        mine: dict[str, object] = {}
+        by_edge = {id(axis.edge): index for index, axis in enumerate(fan.axes)}
+        for name, edge in _edges(node):
+            if not isinstance(edge, Each):
+                continue
+            index = by_edge[id(edge)]
+            listed = expansion.values[index]
+            if listed is not None:
+                mine[name] = listed[shape.picks[index]]
+                continue
+            found = await self._of_fan(fan.axes[index], shape.picks[index])
+            if isinstance(found, Missing):
+                return found
+            mine[name] = found.value
+        return mine
+
+    async def _of_fan(self, axis: Axis, pick: int) -> Value | Missing:
+        source = cast("Any", axis.edge.source)
+        shapes = await self._resolver.shapes(source)
+        if isinstance(shapes, Missing):
+            return shapes
+        return await self._resolver.element(source, shapes[pick].position)
+
+    async def _axis(self, axis: Axis) -> tuple[list[Element], tuple[object, ...] | None] | Missing:
+        if axis.kind == "list":
+            return _named(axis, axis.items), axis.items
+        if axis.kind == "fan":
+            shapes = await self._resolver.shapes(cast("Any", axis.edge.source))
+            if isinstance(shapes, Missing):
+                return shapes
+            return [Element(shape.position, shape.label) for shape in shapes], None
+        found = await self._resolver.source(cast("Any", axis.edge.source), self._opened)
+        if isinstance(found, Missing):
+            return found
+        listed: Any = found.value
+        if not isinstance(listed, Sequence) or isinstance(listed, str | bytes):
+            detail = f"{axis.edge.shown()} needs a list, got {type(listed).__name__}"
+            return Missing("failed", detail, Failure("error", detail))
+        items: tuple[object, ...] = tuple(cast("Any", listed))
+        return _named(axis, items), items
+
+    async def _resolved(
+        self, wanted: Iterable[tuple[str, object]], opened: Opened
+    ) -> dict[str, object] | Missing:
+        values: dict[str, object] = {}
+        for name, edge in wanted:
+            found = await self._resolver.edge(edge, name, opened)
+            if isinstance(found, Missing):
+                return found
+            values[name] = found.value
+        return values
+
+
+def as_inputs(values: Mapping[str, object]) -> Inputs:
+    """Parameters and resolved options, told apart."""
+    options = {name: values.get(f"\0{name}") for name in _OPTIONS}
+    parameters = {
+        name: value for name, value in values.items() if name.removeprefix("\0") not in _OPTIONS
+    }
+    return Inputs(parameters | {n: values[n] for n in _OPTIONS if n in values}, **options)
+
+
+def _edges(node: PlannedNode) -> Iterator[tuple[str, object]]:
+    """Parameters by name, option edges by a name that no parameter can have."""
+    for wire in node.wires:
+        yield wire.parameter, wire.edge
+    options = node.options
+    for name, edge in (("cli", options.cli), ("model", options.model), ("cwd", options.cwd)):
+        if edge is not None:
+            yield f"\0{name}", edge
+
+
+def _opens(edge: object) -> bool:
+    return any(isinstance(root, Resource) for root in roots(edge))
+
+
+def _opened_per_instance(edge: object) -> bool:
+    found = roots(edge)
+    return any(isinstance(root, Resource) and root.scope == "instance" for root in found)
+
+
+def _named(axis: Axis, items: tuple[object, ...]) -> list[Element]:
+    try:
+        return elements(items, axis.edge.label)
+    except Exception as error:
+        raise FanError(f"label= raised {type(error).__name__}: {error}") from error
+
+
+def _after(
+    fan: Fan, shapes: Iterable[Shape], values: list[tuple[object, ...] | None]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for index, axis in enumerate(fan.axes):
+        listed = values[index]
+        if axis.edge.after is None or listed is None:
+            continue
+        for shape in shapes:
+            needs = axis.edge.after(listed[shape.picks[index]])
+            yield shape.label, tuple(safe for need in needs if (safe := _safe(need)))
+
+
+def _safe(label: object) -> str:
+    from orchcore.planning.fanning import safe_label
+
+    return safe_label(label) or str(label)

@@ -1,0 +1,48 @@
+"""Ends what bodies leave running: tasks that were started and forgotten."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from orchcore.declarations.body import BODY
+
+
+class Janitor:
+    """Cancels and reports forgotten tasks, many bodies at a time.
+
+    A look at all tasks of the loop costs a fraction of a millisecond with a thousand of them, so
+    it is made once per turn of the loop, for all bodies that ended in it.
+
+    Args:
+        warn: Told the text and the node.
+    """
+
+    def __init__(self, warn: Callable[[str, str], None]) -> None:
+        self._warn = warn
+        self._ended: dict[object, str] = {}
+        self._ending: set[asyncio.Task[Any]] = set()
+        self._planned = False
+
+    def body_ended(self, body: object, node: str) -> None:
+        """The tasks that *body* of *node* started should be over now."""
+        self._ended[body] = node
+        if not self._planned:
+            self._planned = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    async def finish(self) -> None:
+        """Returns when no task of any ended body is left."""
+        self._look()
+        while self._ending:
+            await asyncio.wait(self._ending)
+
+    def _look(self) -> None:
+        self._planned = False
+        for task in asyncio.all_tasks():
+            node = self._ended.get(task.get_context().get(BODY))
+            if node is not None and task not in self._ending and not task.done():
+                self._warn(f"task '{task.get_name()}' was left running and is cancelled", node)
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
+                task.cancel()
+        self._ended.clear()

@@ -1,0 +1,112 @@
+"""How many turns and commands run at once.
+
+Only turns and commands take slots, never bodies: a body that awaits a step cannot deadlock, also
+at one job. Slots are taken in one global order (named limits by name, the account, the run), so
+no two takers can wait for each other.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from types import TracebackType
+
+
+class Slots:
+    """The semaphores of one run.
+
+    Args:
+        jobs: Turns and commands at once (``-j``).
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self._run = asyncio.Semaphore(jobs)
+        self._accounts: dict[str, asyncio.Semaphore] = {}
+        self._named: dict[str, asyncio.Semaphore] = {}
+
+    @asynccontextmanager
+    async def taken(
+        self, limits: Mapping[str, int], account: str = "", account_limit: int = 0
+    ) -> AsyncGenerator[None]:
+        """One slot of each limit, held until the block is left.
+
+        Args:
+            limits: Named limits and their sizes; the first size seen for a name is in force.
+            account: The agent's account; empty for commands.
+            account_limit: Turns at once on *account*.
+        """
+        async with AsyncExitStack() as stack:
+            for name in sorted(limits):
+                one = self._named.setdefault(name, asyncio.Semaphore(limits[name]))
+                await stack.enter_async_context(one)
+            if account:
+                one = self._accounts.setdefault(account, asyncio.Semaphore(account_limit))
+                await stack.enter_async_context(one)
+            await stack.enter_async_context(self._run)
+            yield
+
+
+class Deadline:
+    """A wall-time limit that does not run while everything it covers waits for a slot.
+
+    Args:
+        seconds: The limit; ``None``: no limit.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._timeout = asyncio.timeout(seconds)
+        self._limited = seconds is not None
+        self._left_s = seconds or 0.0
+        self._waiting = 0
+        self._working = 0
+
+    async def __aenter__(self) -> None:
+        """Starts the clock."""
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stops it; raises ``TimeoutError`` if it ran out."""
+        await self._timeout.__aexit__(kind, error, trace)
+
+    @property
+    def expired(self) -> bool:
+        """Whether the limit was reached."""
+        return self._timeout.expired()
+
+    @contextmanager
+    def waiting(self) -> Generator[None]:
+        """A wait for slots: the clock stands unless other work of the body goes on."""
+        self._waiting += 1
+        self._move()
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            self._move()
+
+    @contextmanager
+    def working(self) -> Generator[None]:
+        """Work that the limit is meant for."""
+        self._working += 1
+        self._move()
+        try:
+            yield
+        finally:
+            self._working -= 1
+            self._move()
+
+    def _move(self) -> None:
+        if not self._limited or self._timeout.expired():
+            return
+        now = asyncio.get_running_loop().time()
+        stands = self._waiting > 0 and self._working == 0
+        when = self._timeout.when()
+        if stands and when is not None:
+            self._left_s = when - now
+            self._timeout.reschedule(None)
+        elif not stands and when is None:
+            self._timeout.reschedule(now + self._left_s)

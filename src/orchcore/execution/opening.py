@@ -1,0 +1,125 @@
+"""Resources: entered on first use and left in reverse order, each by one task that does both."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any, cast
+
+from orchcore.collection.reach import signature
+from orchcore.declarations.edges import Param, Use
+from orchcore.declarations.resource import Resource
+from orchcore.execution.endings import Got, Missing, Value
+from orchcore.results import Failure
+
+TEAR_DOWN_S = 20.0
+
+
+@dataclass(slots=True)
+class _Open:
+    """One resource that is being opened, is open, or is being closed."""
+
+    resource: Resource[Any, Any]
+    value: asyncio.Future[Got]
+    leave: asyncio.Event
+    owner: asyncio.Task[None]
+
+
+class Opened:
+    """The open resources of one scope: the run, or one attempt of an instance.
+
+    Args:
+        parameters: The run's parameters.
+        outer: The run's resources, for an instance's; ``None`` for the run's own.
+        warn: Told of tear-downs that failed or took too long.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, object],
+        warn: Callable[[str], None],
+        outer: "Opened | None" = None,
+    ) -> None:
+        self._parameters = parameters
+        self._warn = warn
+        self._outer = outer
+        self._open: dict[Resource[Any, Any], _Open] = {}
+        self.failed_closing = False
+
+    async def value(self, resource: Resource[Any, Any]) -> Got:
+        """The value of *resource*, opened now if it was not open yet."""
+        if resource.scope == "run" and self._outer is not None:
+            return await self._outer.value(resource)
+        if resource not in self._open:
+            self._open[resource] = self._start(resource)
+        return await asyncio.shield(self._open[resource].value)
+
+    async def close(self, limit_s: float = TEAR_DOWN_S) -> None:
+        """Leaves every resource, the last opened first; shielded by the caller."""
+        until = time.monotonic() + limit_s
+        for one in reversed(self._open.values()):
+            one.leave.set()
+            done, _ = await asyncio.wait([one.owner], timeout=max(0.0, until - time.monotonic()))
+            if not done:
+                self._complain(f"resource '{one.resource.name}' did not close in {limit_s:g} s")
+                one.owner.cancel()
+                await asyncio.wait([one.owner], timeout=2.0)
+        self._open.clear()
+
+    def _start(self, resource: Resource[Any, Any]) -> _Open:
+        loop = asyncio.get_running_loop()
+        leave = asyncio.Event()
+        value: asyncio.Future[Got] = loop.create_future()
+        context = copy_context()
+        owner = loop.create_task(
+            self._own(resource, value, leave), name=f"resource-{resource.name}", context=context
+        )
+        return _Open(resource, value, leave, owner)
+
+    async def _own(
+        self, resource: Resource[Any, Any], value: asyncio.Future[Got], leave: asyncio.Event
+    ) -> None:
+        try:
+            arguments = await self._arguments(resource)
+            if isinstance(arguments, Missing):
+                value.set_result(arguments)
+                return
+            async with resource.open(**arguments) as opened:
+                value.set_result(Value(opened))
+                await leave.wait()
+        except Exception as error:  # noqa: BLE001  user code: what it raises is a failure
+            self._failed(resource, value, error)
+        finally:
+            if not value.done():
+                failure = Failure("cancelled", f"resource '{resource.name}' was not opened")
+                value.set_result(Missing("cancelled", failure.detail, failure))
+
+    def _failed(
+        self, resource: Resource[Any, Any], value: asyncio.Future[Got], error: Exception
+    ) -> None:
+        detail = f"{type(error).__name__}: {error}"
+        if value.done():
+            self._complain(f"resource '{resource.name}' failed to close: {detail}")
+            return
+        failure = Failure("error", f"resource '{resource.name}' failed to open: {detail}")
+        value.set_result(Missing("failed", failure.detail, failure))
+
+    def _complain(self, text: str) -> None:
+        self.failed_closing = True
+        self._warn(text)
+        if self._outer is not None:
+            self._outer.failed_closing = True
+
+    async def _arguments(self, resource: Resource[Any, Any]) -> dict[str, object] | Missing:
+        arguments: dict[str, object] = {}
+        for name, parameter in signature(resource).items():
+            edge: Any = parameter.default
+            if isinstance(edge, Param):
+                arguments[name] = self._parameters.get(edge.name or name)
+            elif isinstance(edge, Use):
+                found = await self.value(cast("Any", edge.source))
+                if isinstance(found, Missing):
+                    return found
+                arguments[name] = found.value
+        return arguments

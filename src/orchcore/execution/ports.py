@@ -1,0 +1,114 @@
+"""What execution needs from the outside: declared here, connected by the pipeline."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from orchcore.agents.adapters.protocol import Adapter
+from orchcore.agents.invocation import TurnRunner
+from orchcore.agents.tree import Trees
+from orchcore.events import Event
+
+
+class Recorder(Protocol):
+    """Keeps what must survive. Awaited: a result is durable before anything uses it."""
+
+    def note(self, event: Event) -> None:
+        """Takes *event* in order; it is durable soon, and before any later ``commit``."""
+        ...
+
+    async def commit(self, event: Event) -> None:
+        """Returns when *event* and all before it are durable.
+
+        Raises:
+            RecordingError: It cannot be written; the run must end.
+        """
+        ...
+
+
+class NullRecorder:
+    """Keeps nothing: for measuring, and for runs that need no record."""
+
+    def note(self, event: Event) -> None:
+        """Forgets *event*."""
+
+    async def commit(self, event: Event) -> None:
+        """Forgets *event*."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A person's answer to a gate.
+
+    Attributes:
+        approved: Yes or no.
+        by: Who.
+    """
+
+    approved: bool
+    by: str
+
+
+class Approver(Protocol):
+    """Asks a person."""
+
+    async def ask(self, question: str, value: str) -> Answer:
+        """The answer to *question* about *value* (pretty-printed); waits as long as it takes."""
+        ...
+
+
+class Folders(Protocol):
+    """Where a run keeps its files."""
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """The run's own folder."""
+        ...
+
+    @property
+    def sessions(self) -> Path:
+        """A folder for adapters that keep conversations as files; exists."""
+        ...
+
+    def turn_folder(self, node_id: str, attempt: int, turn: int) -> Path:
+        """A new folder for one turn's transcript."""
+        ...
+
+    def artifacts(self, node_id: str) -> Path:
+        """An instance's own folder; it may not exist yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Everything a run uses that is not in its plan.
+
+    Attributes:
+        runner: Runs turns.
+        adapters: Adapters by name.
+        trees: The living process trees.
+        recorder: Keeps what must survive.
+        publish: Tells observers; never raises, never blocks.
+        folders: Where files go.
+        approver: Asks people; ``None`` where nobody can be asked.
+        yes: Whether every gate is answered yes.
+        fail_limit: After so many failed instances the run is stopped; ``None``: never.
+        environ: Our environment.
+    """
+
+    runner: TurnRunner
+    adapters: Mapping[str, Adapter]
+    trees: Trees
+    folders: Folders
+    publish: Callable[[Event], None]
+    recorder: Recorder = field(default_factory=NullRecorder)
+    approver: Approver | None = None
+    yes: bool = False
+    fail_limit: int | None = None
+    environ: Mapping[str, str] = field(default_factory=dict[str, str])

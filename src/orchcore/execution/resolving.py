@@ -1,0 +1,217 @@
+"""What an edge gets: sources evaluated on the endings of nodes."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from orchcore.declarations.edges import Marker, Maybe, Param, Use
+from orchcore.declarations.location import line_at
+from orchcore.declarations.nodes import Node
+from orchcore.declarations.resource import Resource
+from orchcore.declarations.sources import (
+    Condition,
+    Either,
+    FanOut,
+    FanSession,
+    FanSettled,
+    Picked,
+    Session,
+    Settled,
+    Source,
+)
+from orchcore.execution.endings import Ending, Got, Missing, Value, got, outcome
+from orchcore.execution.opening import Opened
+from orchcore.planning.axes import fan_root
+from orchcore.planning.fanning import Shape
+from orchcore.planning.plan import PlannedNode
+from orchcore.results import Failure
+
+
+@dataclass(eq=False, slots=True)
+class Cell:
+    """A node or an instance at run time.
+
+    Attributes:
+        id: ``review`` or ``review:codex``.
+        node: The planned node.
+        settled: How it ended, once it did.
+        shape: An instance's; ``None`` for a node.
+        shapes: A fan-out's instances, once they are known; ``Missing`` if they never will be.
+        instances: A fan-out's instances, by place in its origin.
+    """
+
+    id: str
+    node: PlannedNode
+    settled: asyncio.Future[Ending]
+    shape: Shape | None = None
+    shapes: asyncio.Future[tuple[Shape, ...] | Missing] | None = None
+    instances: dict[int, "Cell"] = field(default_factory=dict[int, "Cell"])
+
+    @property
+    def key(self) -> str:
+        """The instance's label; the node's id outside a fan-out."""
+        return self.id if self.shape is None else self.shape.label
+
+
+class Resolver:
+    """Evaluates sources, waiting for what they need.
+
+    Args:
+        cells: The run's nodes by declaration.
+        parameters: The run's parameters.
+    """
+
+    def __init__(
+        self,
+        cells: Mapping[Any, Cell],
+        parameters: Mapping[str, object],
+    ) -> None:
+        self._cells = cells
+        self._parameters = parameters
+
+    async def edge(self, edge: object, parameter: str, opened: Opened) -> Got:
+        """What *edge* gives to *parameter*; plain values give themselves."""
+        match edge:
+            case Use():
+                return await self.source(cast("Source[Any]", edge.source), opened)
+            case Maybe():
+                found = await self.source(cast("Source[Any]", edge.source), opened)
+                lost = isinstance(found, Missing) and found.state not in ("paused", "cancelled")
+                return Value(None) if lost else found
+            case Param():
+                return Value(self._parameters.get(edge.name or parameter, edge.default))
+            case Marker():
+                raise TypeError(f"{edge.shown()} is resolved per instance")
+            case _:
+                return Value(edge)
+
+    async def source(self, source: Source[Any], opened: Opened) -> Got:
+        """The value of *source*, once it is there."""
+        match source:
+            case Resource():
+                return await opened.value(source)
+            case Picked():
+                return _projected(source, await self.source(source.source, opened))
+            case Either():
+                first = await self.source(source.first, opened)
+                skipped = isinstance(first, Missing) and first.state == "skipped"
+                return await self.source(source.second, opened) if skipped else first
+            case Settled():
+                return await self._settled(cast("Any", source), opened)
+            case _:
+                return await self._of_node(source)
+
+    async def _of_node(self, source: Source[Any]) -> Got:
+        if isinstance(source, FanSettled | FanSession):
+            return await self._listed(cast("FanOut[Any]", source))
+        if isinstance(source, Session):
+            return _session(source.name, await ending_of(self._cells[source.source]))
+        cell = self._cells[source]
+        return got(cell.id, await ending_of(cell))
+
+    async def element(self, source: FanOut[Any], position: int) -> Got:
+        """What the instance of *source* at *position* of its origin gives."""
+        cell = self._cells[fan_root(source)].instances[position]
+        return self._of_instance(source, cell, await ending_of(cell))
+
+    async def shapes(self, source: FanOut[Any]) -> tuple[Shape, ...] | Missing:
+        """The instances of *source*, once they are known."""
+        known = self._cells[fan_root(source)].shapes
+        if known is None:
+            raise TypeError(f"{source.name} has no instances")
+        return await asyncio.shield(known)
+
+    async def condition(self, when: Condition, opened: Opened) -> Missing | None:
+        """``None`` if *when* holds, else why the node does not run."""
+        held = await self._holds(when, opened)
+        if held is True:
+            return None
+        if isinstance(held, Missing):
+            return held
+        reason = f"{when} is false  {line_at(*when.at)}"
+        return Missing("skipped", reason, Failure("skipped", reason))
+
+    async def _holds(self, when: Condition, opened: Opened) -> bool | Missing:
+        if when.op == "where":
+            return _judged(when, await self.source(cast("Source[Any]", when.source), opened))
+        first = await self._holds(when.parts[0], opened)
+        if when.op == "not" or isinstance(first, Missing):
+            return first if isinstance(first, Missing) else not first
+        if first is (when.op == "or"):
+            return first
+        return await self._holds(when.parts[1], opened)
+
+    async def _settled(self, source: Settled[Any], opened: Opened) -> Got:
+        inner = source.source
+        if isinstance(inner, Node) or not isinstance(inner, Picked | Either | Session):
+            cell = self._cells[inner]
+            ending = await ending_of(cell)
+            return _unless_stopped(ending, outcome(cell.id, ending))
+        found = await self.source(inner, opened)
+        ending = Ending("passed", found.value) if isinstance(found, Value) else found.ending()
+        return _unless_stopped(ending, outcome(inner.name, ending))
+
+    async def _listed(self, source: FanOut[Any]) -> Got:
+        cell = self._cells[fan_root(source)]
+        whole = await ending_of(cell)
+        if not cell.instances and not whole.gave:
+            if isinstance(source, FanSettled):
+                return _unless_stopped(whole, [outcome(cell.id, whole)])
+            return got(cell.id, whole)
+        if isinstance(source, FanSession) and not whole.gave:
+            return got(cell.id, whole)
+        values: list[object] = []
+        for one in cell.instances.values():
+            found = self._of_instance(source, one, one.settled.result())
+            if isinstance(found, Value):
+                values.append(found.value)
+        return Value(values)
+
+    def _of_instance(self, source: FanOut[Any], cell: Cell, ending: Ending) -> Got:
+        match source:
+            case FanSession():
+                inner = self._of_instance(cast("Any", source.source), cell, ending)
+                return inner if isinstance(inner, Missing) else _session(source.name, ending)
+            case FanSettled():
+                return _unless_stopped(ending, outcome(cell.key, ending))
+            case _:
+                return got(cell.id, ending)
+
+
+async def ending_of(cell: Cell) -> Ending:
+    """How *cell* ended, once it did; a cancelled wait leaves it alone."""
+    if cell.settled.done():
+        return cell.settled.result()
+    return await asyncio.shield(cell.settled)
+
+
+def _session(name: str, ending: Ending) -> Got:
+    """The conversation of an agent's node; its handle is made anew for each attempt."""
+    found = got(name, ending)
+    return found if isinstance(found, Missing) else Value(ending.session)
+
+
+def _projected(source: Picked[Any], found: Got) -> Got:
+    if isinstance(found, Missing):
+        return found
+    try:
+        return Value(source.projection(found.value))
+    except Exception as error:  # noqa: BLE001  user code: what it raises is a failure
+        detail = f"{source.name} raised {type(error).__name__}: {error}  {line_at(*source.at)}"
+        return Missing("failed", detail, Failure("error", detail))
+
+
+def _judged(when: Condition, found: Got) -> bool | Missing:
+    if isinstance(found, Missing):
+        return found
+    try:
+        return bool(cast("Any", when.predicate)(found.value))
+    except Exception as error:  # noqa: BLE001  user code: what it raises is a failure
+        detail = f"{when} raised {type(error).__name__}: {error}  {line_at(*when.at)}"
+        return Missing("failed", detail, Failure("error", detail))
+
+
+def _unless_stopped(ending: Ending, value: object) -> Got:
+    """A paused node has no outcome yet: what asks for it waits, too."""
+    return got("a gate", ending) if ending.state == "paused" else Value(value)

@@ -1,0 +1,196 @@
+"""One run, from its first event to its last: the stage on which a plan is played."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchcore.errors import RecordingError
+from orchcore.events import NodeDrawn, RunEnded, RunStarted, StopRequested
+from orchcore.execution.bodies import Scene
+from orchcore.execution.choosing import AgentBook
+from orchcore.execution.control import Control
+from orchcore.execution.endings import Ending, Spent, Verdict, exit_code
+from orchcore.execution.gating import Gatekeeper
+from orchcore.execution.janitor import Janitor
+from orchcore.execution.journalist import Journalist
+from orchcore.execution.limits import Slots
+from orchcore.execution.opening import Opened
+from orchcore.execution.ports import Surroundings
+from orchcore.execution.resolving import Cell
+from orchcore.execution.scheduler import Scheduler
+from orchcore.execution.turns import Office
+from orchcore.planning.fanning import elements, expand
+from orchcore.planning.plan import Plan, PlannedNode
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a run came to.
+
+    Attributes:
+        exit_code: As ``execution.md`` orders them.
+        endings: Of every node and instance, by id.
+        values: Of every node that gave one, by declaration.
+    """
+
+    exit_code: int
+    endings: Mapping[str, Ending]
+    values: Mapping[Any, object]
+
+
+async def play(plan: Plan, around: Surroundings, control: Control) -> Played:
+    """Runs *plan*; when it returns, or raises, nothing of it is left running.
+
+    Raises:
+        RecordingError: The run could not be recorded; it was ended in order.
+        asyncio.CancelledError: Cancelled; every agent's tree is gone and resources are closed.
+    """
+    run = _Run(plan, around, control)
+    run.begin()
+    try:
+        await run.scheduler.run()
+    finally:
+        played = await _to_the_end(run)
+    if run.journalist.failure is not None:
+        raise run.journalist.failure
+    return played
+
+
+class _Run:
+    """The parts of one run, put together."""
+
+    def __init__(self, plan: Plan, around: Surroundings, control: Control) -> None:
+        self.plan = plan
+        self.around = around
+        self.control = control
+        self.began = time.monotonic()
+        self.journalist = Journalist(around, control)
+        office = Office(around, Slots(plan.jobs), self.journalist, AgentBook(plan, around.adapters))
+        self.opened = Opened(plan.parameters, self.journalist.warn)
+        self.janitor = Janitor(self.journalist.warn)
+        scene = Scene(plan, office, self.opened, self.janitor)
+        gatekeeper = Gatekeeper(around, self.journalist)
+        self.scheduler = Scheduler(plan, scene, gatekeeper, control, around.fail_limit)
+
+    def begin(self) -> None:
+        """Says what is about to run, and lets others end it."""
+        secrets = {spec.name for spec in self.plan.specs if spec.secret}
+        self.journalist.say(
+            RunStarted(
+                time.time(),
+                self.around.folders.id,
+                str(self.plan.orchfile),
+                self.plan.jobs,
+                tuple(_drawn(node) for node in self.plan.nodes),
+                {
+                    name: "***" if name in secrets else str(value)
+                    for name, value in self.plan.parameters.items()
+                },
+                str(self.around.folders.path),
+            )
+        )
+        self.control.bind(self._stop, self._hurry, self._suspend)
+
+    async def end(self) -> Played:
+        """Closes what is open, ends what is left, and says how it went."""
+        await self.opened.close()
+        await self.janitor.finish()
+        for leftover in await self.around.trees.sweep_orphans():
+            self.journalist.warn(f"left running, could not be ended: {leftover}")
+        endings = dict(_endings(self.scheduler.cells))
+        code = self._exit_code()
+        try:
+            await self.journalist.commit(self._ended(code))
+        except RecordingError:
+            code = 3
+        values = {
+            declared: cell.settled.result().value
+            for declared, cell in self.scheduler.cells.items()
+            if cell.settled.result().gave
+        }
+        return Played(code, endings, values)
+
+    def _exit_code(self) -> int:
+        verdicts: list[Verdict] = []
+        for cell in self.scheduler.cells.values():
+            ending = cell.settled.result()
+            verdicts.append((ending.state, cell.node.options.optional, ending.declined))
+        code = exit_code(
+            verdicts, interrupted=self.control.interrupted, internal=self.control.internal
+        )
+        return 1 if code == 0 and self.opened.failed_closing else code
+
+    def _ended(self, code: int) -> RunEnded:
+        states: Counter[str] = Counter()
+        spent = Spent()
+        for cell in self.scheduler.cells.values():
+            ending = cell.settled.result()
+            counted = [one.settled.result() for one in cell.instances.values()] or [ending]
+            states.update(one.state for one in counted)
+            spent.add(ending.spent)
+        return RunEnded(
+            time.time(),
+            self.around.folders.id,
+            code,
+            time.monotonic() - self.began,
+            dict(states),
+            spent.cost_usd,
+            spent.turns,
+            spent.unpriced,
+            spent.simulated,
+        )
+
+    def _stop(self, reason: str) -> None:
+        self.journalist.say(StopRequested(time.time(), reason))
+        self.scheduler.cancel()
+
+    def _hurry(self) -> None:
+        self.journalist.say(StopRequested(time.time(), "again", forced=True))
+        self.around.trees.hurry()
+
+    def _suspend(self, stop: bool) -> None:
+        if stop:
+            self.around.trees.stop_all()
+        else:
+            self.around.trees.continue_all()
+
+
+async def _to_the_end(run: _Run) -> Played:
+    """Ends *run* completely, also when the caller is cancelled meanwhile."""
+    ending = asyncio.get_running_loop().create_task(run.end(), name="end-of-run")
+    cancelled: asyncio.CancelledError | None = None
+    while not ending.done():
+        try:
+            await asyncio.wait([ending])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        ending.result()
+        raise cancelled
+    return ending.result()
+
+
+def _endings(cells: Mapping[Any, Cell]) -> Iterator[tuple[str, Ending]]:
+    for cell in cells.values():
+        for one in (cell, *cell.instances.values()):
+            yield one.id, one.settled.result()
+
+
+def _drawn(node: PlannedNode) -> NodeDrawn:
+    instances: tuple[str, ...] = ()
+    if node.fan is not None and all(axis.kind == "list" for axis in node.fan.axes):
+        per_axis = [elements(axis.items, axis.edge.label) for axis in node.fan.axes]
+        shapes = expand(node.fan, per_axis)
+        instances = tuple(f"{node.id}:{shape.label}" for shape in shapes)
+    return NodeDrawn(
+        node.id,
+        node.role,
+        node.needs,
+        node.fan is not None,
+        instances,
+        str(node.where),
+        node.options.optional,
+    )

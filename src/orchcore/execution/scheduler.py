@@ -1,0 +1,243 @@
+"""Runs a plan: every node as soon as its own inputs are ready, on one task group.
+
+A node is one task that awaits what it needs. A fan-out's task makes one task per instance as
+soon as the instances are known; an element-wise instance awaits its own element only, so there
+is no barrier. Every task settles its cell exactly once, whatever happens to it.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from orchcore.declarations.sources import Condition
+from orchcore.events import InstanceEnded, NodeEnded, NodeExpanded
+from orchcore.execution.attempts import Attempts
+from orchcore.execution.bodies import Scene
+from orchcore.execution.control import Control
+from orchcore.execution.endings import Ending, Missing, combined, got
+from orchcore.execution.gating import Gatekeeper
+from orchcore.execution.inputs import Expansion, InputDesk, as_inputs
+from orchcore.execution.resolving import Cell, Resolver, ending_of
+from orchcore.planning.fanning import FanError, Shape
+from orchcore.planning.plan import Fan, Plan, PlannedNode
+from orchcore.results import Failure
+
+_CANCELLED = Ending(
+    "cancelled", reason="the run was ended", failure=Failure("cancelled", "the run was ended")
+)
+
+
+class Scheduler:
+    """Runs the nodes of one plan.
+
+    Args:
+        plan: What to run.
+        scene: What bodies get.
+        gatekeeper: Asks people.
+        control: Ends the run early.
+        fail_limit: After so many failed instances the run is ended; ``None``: never.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        scene: Scene,
+        gatekeeper: Gatekeeper,
+        control: Control,
+        fail_limit: int | None,
+    ) -> None:
+        self._scene = scene
+        self._gatekeeper = gatekeeper
+        self._control = control
+        self._fail_limit = fail_limit
+        self._failed = 0
+        self._journalist = scene.office.journalist
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.cells = {node.declared: _cell(node) for node in plan.nodes}
+        self._resolver = Resolver(self.cells, plan.parameters)
+        self._inputs = InputDesk(self._resolver, scene.opened)
+
+    async def run(self) -> None:
+        """Returns when every node has ended; each cell then says how."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for cell in self.cells.values():
+                self._start(cell, self._ending(cell))
+
+    def cancel(self) -> None:
+        """Ends every node that has not ended, each once."""
+        for task in tuple(self._tasks):
+            if not task.cancelling():
+                task.cancel()
+
+    def _start(self, cell: Cell, work: Coroutine[Any, Any, Ending]) -> asyncio.Task[None]:
+        task = self._group.create_task(self._settled(cell, work), name=cell.id)
+        self._tasks.add(task)
+
+        def done(task: asyncio.Task[None]) -> None:
+            # a task cancelled before its first step never ran a line: its cell is settled here
+            self._tasks.discard(task)
+            work.close()
+            if not cell.settled.done():
+                self._journalist.say(_event(cell, _CANCELLED))
+                _settle(cell, _CANCELLED)
+
+        task.add_done_callback(done)
+        if self._control.stopped is not None:
+            task.cancel()
+        return task
+
+    async def _settled(self, cell: Cell, work: Coroutine[Any, Any, Ending]) -> None:
+        began = time.monotonic()
+        ending = await work
+        if not ending.duration_s:
+            ending = replace(ending, duration_s=time.monotonic() - began)
+        event = _event(cell, ending)
+        try:
+            if ending.gave:
+                await self._journalist.commit(event)
+            else:
+                self._journalist.say(event)
+        finally:
+            _settle(cell, ending)
+        self._count(cell, ending)
+
+    async def _ending(self, cell: Cell) -> Ending:
+        node = cell.node
+        try:
+            lost = await self._not_now(node)
+            shared = lost or await self._inputs.shared(node)
+            if isinstance(shared, Missing):
+                return shared.ending()
+            if node.fan is None:
+                return await self._one(cell, shared)
+            return await self._fanned(cell, node.fan, shared)
+        except FanError as error:
+            failure = Failure("error", str(error))
+            return Ending("failed", reason=str(error), failure=failure)
+
+    async def _not_now(self, node: PlannedNode) -> Missing | None:
+        """Why *node* does not run, by its condition or what it comes after."""
+        if isinstance(node.when, Condition):
+            lost = await self._resolver.condition(node.when, self._scene.opened)
+            if lost is not None:
+                return lost
+        elif not node.when:
+            reason = f"when= is false  {node.where}"
+            return Missing("skipped", reason, Failure("skipped", reason))
+        for source in node.after:
+            found = await self._resolver.source(source, self._scene.opened)
+            if isinstance(found, Missing):
+                return found
+        return None
+
+    async def _one(self, cell: Cell, values: Mapping[str, object]) -> Ending:
+        if cell.node.role == "gate":
+            return await self._gatekeeper.ask(cell, values["value"])
+        late = self._inputs.late(cell.node)
+        return await Attempts(self._scene, cell, late).run(as_inputs(values))
+
+    async def _fanned(self, cell: Cell, fan: Fan, shared: Mapping[str, object]) -> Ending:
+        expansion = await self._inputs.expansion(cell.node, fan)
+        if isinstance(expansion, Missing):
+            return expansion.ending()
+        instances = {shape.label: _instance_cell(cell, shape) for shape in expansion.shapes}
+        round_ = _Round(fan, shared, expansion, instances, asyncio.Semaphore(fan.parallel))
+        cell.instances.update({one.shape.position: one for one in instances.values() if one.shape})
+        if cell.shapes is not None:
+            cell.shapes.set_result(expansion.shapes)
+        ids = tuple(one.id for one in instances.values())
+        self._journalist.say(NodeExpanded(time.time(), cell.id, ids))
+        tasks = [self._start(one, self._instance(one, round_)) for one in instances.values()]
+        if fan.fail_fast:
+            for one in instances.values():
+                one.settled.add_done_callback(partial(_cancel_siblings, tasks))
+        endings = [(one.id, await ending_of(one)) for one in instances.values()]
+        return combined(endings, fan.quorum)
+
+    async def _instance(self, cell: Cell, round_: "_Round") -> Ending:
+        shape = cell.shape
+        assert shape is not None  # noqa: S101  instances have shapes
+        for label in round_.expansion.after.get(shape.label, ()):
+            if (before := round_.instances.get(label)) is not None:
+                found = got(before.id, await ending_of(before))
+                if isinstance(found, Missing):
+                    return found.ending()
+        own = await self._inputs.own(cell.node, round_.fan, shape, round_.expansion)
+        if isinstance(own, Missing):
+            return own.ending()
+        async with round_.slots:
+            return await self._one(cell, {**round_.shared, **own})
+
+    def _count(self, cell: Cell, ending: Ending) -> None:
+        """Ends the run after as many failures as the user allows."""
+        if ending.state != "failed" or cell.node.options.optional or cell.instances:
+            return
+        self._failed += 1
+        if self._fail_limit is not None and self._failed >= self._fail_limit:
+            noun = "failure" if self._failed == 1 else "failures"
+            self._control.stop(f"{self._failed} {noun}", interrupted=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What the instances of one fan-out share."""
+
+    fan: Fan
+    shared: Mapping[str, object]
+    expansion: Expansion
+    instances: Mapping[str, Cell]
+    slots: asyncio.Semaphore
+
+
+def _cell(node: PlannedNode) -> Cell:
+    loop = asyncio.get_running_loop()
+    cell = Cell(node.id, node, loop.create_future())
+    if node.fan is not None:
+        cell.shapes = loop.create_future()
+    return cell
+
+
+def _instance_cell(cell: Cell, shape: Shape) -> Cell:
+    settled: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+    return Cell(f"{cell.id}:{shape.label}", cell.node, settled, shape)
+
+
+def _settle(cell: Cell, ending: Ending) -> None:
+    """Says how *cell* ended; a fan-out that ended before its instances were known never has any."""
+    found = got(cell.id, ending)
+    if cell.shapes is not None and not cell.shapes.done():
+        cell.shapes.set_result(found if isinstance(found, Missing) else ())
+    cell.settled.set_result(ending)
+
+
+def _cancel_siblings(tasks: list[asyncio.Task[None]], settled: asyncio.Future[Ending]) -> None:
+    if settled.result().state == "failed":
+        for task in tasks:
+            if not task.done() and not task.cancelling():
+                task.cancel()
+
+
+def _event(cell: Cell, ending: Ending) -> InstanceEnded | NodeEnded:
+    fields: dict[str, Any] = {
+        "state": ending.state,
+        "duration_s": ending.duration_s,
+        "attempt": ending.attempt,
+        "reason": ending.reason,
+        "failure": ending.failure,
+        "value": ending.stored,
+        "brief": ending.brief,
+        "trace": ending.trace,
+        "last_lines": ending.spent.last_lines,
+        "cost_usd": ending.spent.known_usd,
+        "turns": ending.spent.turns,
+        "unpriced_turns": ending.spent.unpriced,
+        "folder": ending.spent.folder,
+        "simulated": ending.spent.simulated,
+    }
+    if cell.shape is not None:
+        return InstanceEnded(time.time(), cell.id, **fields)
+    return NodeEnded(time.time(), cell.id, **fields, optional=cell.node.options.optional)

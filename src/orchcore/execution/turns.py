@@ -1,0 +1,252 @@
+"""One turn, from a conversation's point of view: slots, folder, events, record."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+from orchcore.agents.invocation import Invocation
+from orchcore.events import (
+    AgentEvent,
+    AgentSaid,
+    AgentStalled,
+    TextWritten,
+    ToolStarted,
+    TurnEnded,
+    TurnStarted,
+)
+from orchcore.execution.choosing import AgentBook, Choice
+from orchcore.execution.endings import Spent
+from orchcore.execution.journalist import Journalist
+from orchcore.execution.limits import Deadline, Slots
+from orchcore.execution.ports import Surroundings
+from orchcore.results import Failure, Turn, TurnResult
+
+_LAST_LINES = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The conversation a turn goes on with.
+
+    Attributes:
+        session_id: Its id at the CLI.
+        fork: Whether it is branched.
+    """
+
+    session_id: str
+    fork: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a conversation wants of one turn.
+
+    Attributes:
+        prompt: The text.
+        schema: JSON schema of the answer, for CLIs that take one.
+        resumed: The conversation that goes on, if one does.
+        read: Makes the answer's JSON of a successful result; may turn it into a failure.
+    """
+
+    prompt: str
+    schema: Mapping[str, object] | None
+    resumed: Resumed | None
+    read: Callable[[TurnResult], tuple[TurnResult, str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What all turns and commands of a run share.
+
+    Attributes:
+        around: The runner, the folders, the trees.
+        slots: The run's limits.
+        journalist: Told what happens.
+        book: The agents.
+    """
+
+    around: Surroundings
+    slots: Slots
+    journalist: Journalist
+    book: AgentBook
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of one instance.
+
+    Attributes:
+        node: Instance id.
+        number: From 1.
+        deadline: Its wall time, which stands while it waits for slots.
+        spent: Where costs are added.
+    """
+
+    node: str
+    number: int
+    deadline: Deadline
+    spent: Spent
+
+
+class TurnDesk:
+    """Runs the turns of one attempt."""
+
+    def __init__(self, office: Office, attempt: Attempt) -> None:
+        self._around = office.around
+        self._slots = office.slots
+        self._journalist = office.journalist
+        self._node = attempt.node
+        self._attempt = attempt.number
+        self._deadline = attempt.deadline
+        self._spent = attempt.spent
+        self._numbers = count(1)
+        self._last: list[str] = []
+
+    async def run(
+        self, choice: Choice, asked: Asked, listener: Callable[[AgentEvent], None] | None = None
+    ) -> tuple[TurnResult, Turn]:
+        """Runs one turn, once its slots are free, and records it.
+
+        Args:
+            choice: The agent and its options.
+            asked: What is wanted.
+            listener: Told every event too (``ai.stream``).
+
+        Returns:
+            What it came to; its own failure is in the result, not raised.
+        """
+        number = next(self._numbers)
+        account = choice.settings.adapter or choice.name
+        async with AsyncExitStack() as stack:
+            with self._deadline.waiting():
+                slots = self._slots.taken(choice.slots, account, choice.settings.max_parallel)
+                await stack.enter_async_context(slots)
+            with self._deadline.working():
+                return await self._in_slot(number, choice, asked, listener)
+
+    async def _in_slot(
+        self,
+        number: int,
+        choice: Choice,
+        asked: Asked,
+        listener: Callable[[AgentEvent], None] | None,
+    ) -> tuple[TurnResult, Turn]:
+        turn = f"turn-{number}"
+        folder = self._around.folders.turn_folder(self._node, self._attempt, number)
+        invocation = _invocation(choice, asked, folder, self._around.folders.sessions)
+        self._spent.folder = str(folder)
+        self._journalist.say(self._started(turn, choice, invocation))
+
+        def heard(event: AgentEvent) -> None:
+            self._journalist.show(AgentSaid(time.time(), self._node, turn, event))
+            self._keep(event)
+            if listener is not None:
+                listener(event)
+
+        began = time.monotonic()
+        result = await self._around.runner.run(invocation, heard)
+        if result.failure is not None and result.failure.kind == "stalled":
+            self._journalist.say(self._stalled(turn, choice.limits.idle_s, result.failure))
+        simulated = choice.adapter.capabilities.simulated
+        return await self._ended(turn, asked, result, (folder, simulated, began))
+
+    async def _ended(
+        self, turn: str, asked: Asked, result: TurnResult, facts: tuple[Path, bool, float]
+    ) -> tuple[TurnResult, Turn]:
+        folder, simulated, began = facts
+        answer: str | None = None
+        if result.failure is None:
+            result, answer = asked.read(result)
+        self._book(result, simulated)
+        for warning in result.warnings:
+            self._journalist.warn(warning, self._node)
+        await self._journalist.commit(
+            TurnEnded(
+                time.time(),
+                self._node,
+                self._attempt,
+                turn,
+                time.monotonic() - began,
+                result.text,
+                answer,
+                result.session_id,
+                result.usage,
+                result.cost_usd,
+                result.failure,
+                result.exit_code,
+                simulated,
+                result.warnings,
+            )
+        )
+        told = Turn(
+            result.text, result.usage, result.cost_usd, result.session_id, folder, simulated
+        )
+        return result, told
+
+    def _started(self, turn: str, choice: Choice, invocation: Invocation) -> TurnStarted:
+        return TurnStarted(
+            time.time(),
+            self._node,
+            self._attempt,
+            turn,
+            choice.name,
+            choice.adapter.name,
+            choice.model,
+            invocation.prompt,
+            str(invocation.folder),
+            invocation.new_session_id if invocation.resume is None else invocation.resume,
+            invocation.resume,
+        )
+
+    def _stalled(self, turn: str, idle_s: float, failure: Failure) -> AgentStalled:
+        last = self._last[-1] if self._last else failure.detail
+        return AgentStalled(time.time(), self._node, turn, idle_s, idle_s, last)
+
+    def _book(self, result: TurnResult, simulated: bool) -> None:
+        self._spent.simulated |= simulated
+        self._spent.last_lines = tuple(self._last[-_LAST_LINES:])
+        if result.cost_usd is None:
+            self._spent.unpriced += 1
+        else:
+            self._spent.priced += 1
+            self._spent.cost_usd += result.cost_usd
+
+    def _keep(self, event: AgentEvent) -> None:
+        if isinstance(event, TextWritten) and not event.partial:
+            self._last.extend(event.text.splitlines()[-_LAST_LINES:])
+        elif isinstance(event, ToolStarted):
+            self._last.append(f"▸ {event.name} {event.summary}".rstrip())
+        del self._last[: -4 * _LAST_LINES]
+
+
+def _invocation(choice: Choice, asked: Asked, folder: Path, sessions: Path) -> Invocation:
+    resumed = asked.resumed
+    settings = choice.settings
+    invocation = Invocation(
+        agent=choice.name,
+        adapter=choice.adapter.name,
+        prompt=asked.prompt,
+        cwd=choice.cwd,
+        folder=folder,
+        session_folder=sessions,
+        new_session_id=str(uuid4()),
+        program=settings.program,
+        model=choice.model,
+        permission=choice.permission,
+        tools=choice.tools,
+    )
+    return replace(
+        invocation,
+        resume=None if resumed is None else resumed.session_id,
+        fork=resumed is not None and resumed.fork,
+        schema=asked.schema,
+        args=settings.args,
+        argv=settings.argv,
+        env=choice.env,
+        pass_env=choice.pass_env,
+        limits=choice.limits,
+    )

@@ -1,0 +1,79 @@
+"""What a function's annotations say, for the three places where they are read."""
+
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
+from functools import lru_cache
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, SecretStr
+
+
+@lru_cache(maxsize=4096)
+def hints(fn: Callable[..., object]) -> Mapping[str, Any]:
+    """Annotations by parameter name and ``return``; those that cannot be read are missing."""
+    try:
+        return get_type_hints(fn, include_extras=True)
+    except Exception:  # noqa: BLE001  user code may raise anything while a name is looked up
+        return {
+            name: found
+            for name, found in getattr(fn, "__annotations__", {}).items()
+            if not isinstance(found, str)
+        }
+
+
+def plain(annotation: Any) -> Any:
+    """*annotation* without ``Annotated`` and type aliases."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif hasattr(annotation, "__value__"):
+            annotation = annotation.__value__
+        else:
+            return annotation
+
+
+def is_list(annotation: Any) -> bool:
+    """Whether it is a list or tuple of something."""
+    bare = plain(annotation)
+    return bare in (list, tuple) or get_origin(bare) in (list, tuple)
+
+
+def is_secret(annotation: Any) -> bool:
+    """Whether its values are secrets."""
+    bare = plain(annotation)
+    if get_origin(bare) in (Union, types.UnionType):
+        return any(is_secret(part) for part in get_args(bare))
+    return inspect.isclass(bare) and issubclass(bare, SecretStr)
+
+
+def shown(annotation: Any) -> str:
+    """As a person would write it: ``list[Review]``."""
+    if annotation is None or annotation is type(None):
+        return "None"
+    if inspect.isclass(annotation) and not get_args(annotation):
+        return annotation.__name__
+    return str(annotation).replace("typing.", "").rpartition("_orchfile_")[2].split(".", 1)[-1]
+
+
+def surely_differ(given: Any, expected: Any) -> bool:
+    """Whether a value of type *given* can certainly not be one of *expected*.
+
+    Only plain models and dataclasses are judged; the type checker judges the rest.
+    """
+    given, expected = plain(given), plain(expected)
+    if get_origin(given) is list and get_origin(expected) is list:
+        return surely_differ(get_args(given)[0], get_args(expected)[0])
+    return (
+        _judged(given)
+        and _judged(expected)
+        and not issubclass(given, expected)
+        and not issubclass(expected, given)
+    )
+
+
+def _judged(annotation: Any) -> bool:
+    return inspect.isclass(annotation) and (
+        issubclass(annotation, BaseModel) or is_dataclass(annotation)
+    )

@@ -1,0 +1,191 @@
+"""Which instances a fan-out has: pairing, crossing, labels. Pure."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from fnmatch import fnmatchcase
+from itertools import product
+from pathlib import PurePath
+from typing import Any
+
+from orchcore.planning.plan import Axis, Fan
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._/@%=-]+")
+
+
+class FanError(ValueError):
+    """Instances cannot be made: lists of unequal length, unknown labels, a cycle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element of one axis.
+
+    Attributes:
+        position: Its place in the axis's origin.
+        label: Shell-safe name; empty if only an index is known.
+    """
+
+    position: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One instance of a fan-out.
+
+    Attributes:
+        label: Unique within the node, shell-safe.
+        position: Its place in the node's origin.
+        picks: For each axis, the index of its element.
+    """
+
+    label: str
+    position: int
+    picks: tuple[int, ...]
+
+
+def safe_label(value: object) -> str:
+    """A shell-safe name for *value*, or nothing if its type has no natural one.
+
+    Example:
+        >>> safe_label("fix the bug!")
+        'fix-the-bug'
+    """
+    match value:
+        case Enum():
+            text = value.value if isinstance(value.value, str) else value.name
+        case str() | int() | PurePath():
+            text = str(value)
+        case _:
+            return ""
+    return _UNSAFE.sub("-", text).strip("-./=")[:48].strip("-./=")
+
+
+def elements(values: Iterable[object], label: Callable[[Any], object] | None) -> list[Element]:
+    """The elements of a list, named by *label* or by themselves."""
+    named = [safe_label(value if label is None else label(value)) for value in values]
+    return [Element(position, name) for position, name in enumerate(named)]
+
+
+def expand(fan: Fan, per_axis: Sequence[Sequence[Element]]) -> tuple[Shape, ...]:
+    """The instances of *fan*, given each axis's elements.
+
+    Axes of one origin are paired by position in it, never by index; groups of different origin
+    are zipped, or multiplied with ``cross``.
+
+    Raises:
+        FanError: Lists that are zipped differ in length.
+    """
+    if fan.copies is not None:
+        return tuple(Shape(str(n + 1), n, ()) for n in range(fan.copies))
+    groups = _groups(fan, per_axis)
+    rows = list(product(*groups)) if fan.cross else _zipped(groups, fan)
+    own_origin = fan.cross or len(groups) > 1
+    labels = _unique([_label(row, fan.cross) for row in rows])
+    return tuple(
+        Shape(label, index if own_origin else row[0].position, _picks(row, len(per_axis)))
+        for index, (row, label) in enumerate(zip(rows, labels, strict=True))
+    )
+
+
+def ordered(labels: Sequence[str], after: Mapping[str, Sequence[str]]) -> None:
+    """Checks the run-time order among instances.
+
+    Raises:
+        FanError: A label is unknown, or instances wait for each other in a circle.
+    """
+    from graphlib import CycleError, TopologicalSorter
+
+    known = set(labels)
+    for label, needs in after.items():
+        for need in needs:
+            if need not in known:
+                raise FanError(f"'{label}' comes after '{need}', which is no instance")
+    try:
+        TopologicalSorter(after).prepare()
+    except CycleError as error:
+        raise FanError(f"instances wait for each other: {' -> '.join(error.args[1])}") from None
+
+
+def selected(node: str, fan: Fan, shapes: Iterable[Shape]) -> tuple[Shape, ...]:
+    """Those instances that the user selected by id."""
+    if not fan.only:
+        return tuple(shapes)
+    return tuple(
+        shape
+        for shape in shapes
+        if any(fnmatchcase(f"{node}:{shape.label}", pattern) for pattern in fan.only)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One element of a group: what each of its axes contributes."""
+
+    position: int
+    label: str
+    picks: tuple[tuple[int, int], ...]
+
+
+def _groups(fan: Fan, per_axis: Sequence[Sequence[Element]]) -> list[list[_Row]]:
+    by_origin: dict[object, list[int]] = {}
+    for index, axis in enumerate(fan.axes):
+        by_origin.setdefault(index if fan.cross else axis.origin, []).append(index)
+    return [_group(indices, fan.axes, per_axis) for indices in by_origin.values()]
+
+
+def _group(
+    indices: list[int], axes: Sequence[Axis], per_axis: Sequence[Sequence[Element]]
+) -> list[_Row]:
+    """The rows of aligned axes: positions that all of them have, in order."""
+    places = [
+        {element.position: index for index, element in enumerate(per_axis[axis])}
+        for axis in indices
+    ]
+    naming = next((axis for axis in indices if axes[axis].edge.label is not None), None)
+    candidates = [naming] if naming is not None else indices
+    rows: list[_Row] = []
+    for position in places[0]:
+        if all(position in place for place in places):
+            picks = tuple(
+                (axis, place[position]) for axis, place in zip(indices, places, strict=True)
+            )
+            chosen = dict(picks)
+            names = (per_axis[axis][chosen[axis]].label for axis in candidates)
+            rows.append(_Row(position, next(filter(None, names), ""), picks))
+    return rows
+
+
+def _zipped(groups: list[list[_Row]], fan: Fan) -> list[tuple[_Row, ...]]:
+    lengths = [len(group) for group in groups]
+    if len(set(lengths)) > 1:
+        counts = " and ".join(map(str, lengths))
+        hint = "make them equally long, or multiply them with cross=True"
+        names = ", ".join(axis.edge.shown() for axis in fan.axes)
+        raise FanError(f"{names} have {counts} elements; {hint}")
+    return list(zip(*groups, strict=True))
+
+
+def _label(row: tuple[_Row, ...], cross: bool) -> str:
+    names = [part.label or str(part.position) for part in row]
+    if cross:
+        return ",".join(names)
+    return next((part.label for part in row if part.label), names[0])
+
+
+def _unique(labels: list[str]) -> list[str]:
+    used: dict[str, None] = {}  # in the order of labels
+    for label in labels:
+        name, number = label, 1
+        while name in used:
+            number += 1
+            name = f"{label}.{number}"
+        used[name] = None
+    return list(used)
+
+
+def _picks(row: tuple[_Row, ...], axes: int) -> tuple[int, ...]:
+    chosen = dict(pair for part in row for pair in part.picks)
+    return tuple(chosen[axis] for axis in range(axes))

@@ -1,0 +1,164 @@
+"""A node's options: known, available, of the right type, with parameters filled in."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from orchcore.config import Seconds
+from orchcore.declarations.edges import Each, Marker, Maybe, Param, Use
+from orchcore.declarations.nodes import Declared
+from orchcore.declarations.options import AgentFanOptions, AgentOptions, PhaseOptions
+from orchcore.errors import Problem, did_you_mean
+from orchcore.planning.plan import NodeOptions
+from orchcore.policies import Permission
+
+NOT_YET = {
+    "fallback": "waiting for another agent",
+    "on_rate_limit": "waiting out rate limits",
+    "rate_limit_max_wait": "waiting out rate limits",
+    "budget": "budgets",
+    "estimate_usd": "budgets",
+    "cache": "reuse across runs",
+    "recovery": "resume",
+    "max_tool_calls": "a limit of tool calls",
+}
+"""Options the types accept and this version refuses, with what they belong to."""
+
+_FAN_ONLY = frozenset({"quorum", "fail_fast", "cross"})
+_ELSEWHERE = frozenset({"name", "when", "after"}) | _FAN_ONLY
+_PHASE = frozenset(PhaseOptions.__annotations__)
+_AGENT = frozenset(AgentOptions.__annotations__)
+_ALL = frozenset(AgentFanOptions.__annotations__)
+
+
+class _Checked(BaseModel):
+    """The types and ranges of those options that are plain values."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    permission: Permission | None = None
+    tools: list[str] | tuple[str, ...] | None = None
+    timeout: Seconds | None = None
+    idle: Seconds | None = None
+    retries: Annotated[int, Field(ge=0)] = 0
+    reasks: Annotated[int, Field(ge=0)] = 2
+    max_turns: Annotated[int, Field(ge=1)] | None = None
+    env: Mapping[str, str] = Field(default_factory=dict[str, str])
+    pass_env: list[str] | tuple[str, ...] = ()
+    limits: Mapping[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict[str, int])
+    tags: list[str] | tuple[str, ...] = ()
+    optional: bool = False
+
+
+class FanChecked(BaseModel):
+    """The options beside ``parallel``."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    parallel: Annotated[int, Field(ge=1)] = 1
+    quorum: Annotated[int, Field(ge=0)] | None = None
+    fail_fast: bool = False
+    cross: bool = False
+
+
+_PLAIN = NodeOptions()
+_ONE = FanChecked()
+
+
+def option_problems(declared: Declared, id_: str) -> Iterator[Problem]:
+    """Options that are unknown, misplaced or not available yet."""
+    spec = declared.spec
+    known = _AGENT if spec.role == "agent" else _PHASE
+    for name in spec.options:
+        if name in NOT_YET:
+            message = f"option '{name}' of '{id_}' is not available yet: {NOT_YET[name]}"
+            hint = f"remove {name}=... until it is; it is refused so that it is never ignored"
+            yield Problem("not-available", message, declared.declared_at, (hint,))
+        elif name in _FAN_ONLY:
+            if spec.parallel is None:
+                message = f"option '{name}' of '{id_}' needs instances"
+                hint = f"@{spec.role}(parallel=4, {name}=...)"
+                yield Problem("option", message, declared.declared_at, (hint,))
+        elif name not in known:
+            misplaced = name in _ALL
+            message = f"phase '{id_}' has no option '{name}'"
+            hints = ("it needs an agent: @agent",) if misplaced else did_you_mean(name, known)
+            yield Problem("unknown-option", message, declared.declared_at, hints)
+
+
+def filled(value: object, values: Mapping[str, object]) -> object:
+    """*value*, or the parameter's value where it is one."""
+    return values.get(value.name, value.default) if isinstance(value, Param) else value
+
+
+def node_options(
+    declared: Declared, id_: str, values: Mapping[str, object]
+) -> tuple[NodeOptions, tuple[Problem, ...]]:
+    """The checked options of *declared*.
+
+    Args:
+        declared: The node or step.
+        id_: Its id, for messages.
+        values: Parameters by name.
+    """
+    spec = declared.spec
+    if not spec.options and spec.cli is None:
+        return _PLAIN, ()
+    raw = {name: filled(option, values) for name, option in spec.options.items()}
+    try:
+        checked = _Checked.model_validate(raw)
+    except ValidationError as error:
+        return _PLAIN, tuple(_problem(item, declared, id_) for item in error.errors())
+    wrong = [
+        Problem("option", f"option '{name}' of '{id_}': {raw[name]!r} is no text or path",
+                declared.declared_at)
+        for name in ("model", "cwd")
+        if isinstance(raw.get(name), int | float | list | dict)
+    ]  # fmt: skip
+    return _built(checked, raw, filled(spec.cli, values)), tuple(wrong)
+
+
+def fan_options(
+    declared: Declared, id_: str, values: Mapping[str, object]
+) -> tuple[FanChecked, tuple[Problem, ...]]:
+    """The checked options beside ``parallel``."""
+    spec = declared.spec
+    raw = {name: filled(o, values) for name, o in spec.options.items() if name in _FAN_ONLY}
+    try:
+        return FanChecked.model_validate({**raw, "parallel": filled(spec.parallel, values)}), ()
+    except ValidationError as error:
+        return _ONE, tuple(_problem(item, declared, id_) for item in error.errors())
+
+
+def _built(checked: _Checked, raw: Mapping[str, Any], cli: object) -> NodeOptions:
+    return NodeOptions(
+        cli=cli,
+        model=raw.get("model"),
+        cwd=raw.get("cwd"),
+        permission=checked.permission,
+        tools=None if checked.tools is None else tuple(checked.tools),
+        timeout_s=checked.timeout,
+        idle_s=checked.idle,
+        retries=checked.retries,
+        reasks=checked.reasks,
+        max_turns=checked.max_turns,
+        env=checked.env,
+        pass_env=tuple(checked.pass_env),
+        limits=checked.limits,
+        tags=tuple(checked.tags),
+        optional=checked.optional,
+    )
+
+
+def _problem(error: Any, declared: Declared, id_: str) -> Problem:
+    name = str(error["loc"][0])
+    found = error["input"]
+    message = f"option '{name}' of '{id_}': {_shown(found)}: {error['msg']}"
+    return Problem("option", message, declared.declared_at)
+
+
+def _shown(found: object) -> str:
+    if isinstance(found, Use | Maybe | Each):
+        return f"{found.shown()} is not possible here (only agent name, model and cwd take edges)"
+    return found.shown() if isinstance(found, Marker) else repr(found)

@@ -1,0 +1,238 @@
+"""The run's parameters: gathered from every edge, typed, validated."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import GenericAlias
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from orchcore.collection.gathering import Collection
+from orchcore.collection.reach import signature
+from orchcore.declarations.edges import UNSET, Each, Param
+from orchcore.declarations.location import line_at
+from orchcore.declarations.nodes import Declared, Node
+from orchcore.errors import CollectionError, Problem, did_you_mean
+from orchcore.planning.annotations import hints, is_list, is_secret, plain, shown
+from orchcore.planning.plan import ParameterSpec
+
+RESERVED = frozenset(
+    {"agent", "budget", "exitfirst", "file", "help", "jobs", "keyword", "maxfail", "model"}
+    | {"progress", "report", "resume", "tag", "targets", "verbose", "version", "yes"}
+)
+"""Names of ``orchcore run``'s own options."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """One ``param()`` and what is known of it where it stands."""
+
+    param: Param
+    name: str
+    annotation: Any
+    user: str
+
+
+def parameter_specs(collection: Collection) -> tuple[ParameterSpec, ...]:
+    """Every parameter of *collection*, in the order of first use.
+
+    Raises:
+        CollectionError: A name is missing, reserved, or used twice with different meaning.
+    """
+    specs, problems = gathered(collection)
+    if problems:
+        raise CollectionError(*problems)
+    return specs
+
+
+def gathered(collection: Collection) -> tuple[tuple[ParameterSpec, ...], tuple[Problem, ...]]:
+    """The same without raising: the specs that are right, and the problems."""
+    specs: dict[str, ParameterSpec] = {}
+    problems: list[Problem] = []
+    for use in _uses(collection):
+        spec = _spec(use)
+        if problem := _name_problem(use, spec):
+            problems.append(problem)
+            continue
+        first = specs.get(use.name)
+        if first is None:
+            specs[use.name] = spec
+        elif (plain(first.annotation), repr(first.default)) == _identity(spec):
+            specs[use.name] = replace(first, users=(*first.users, use.user))
+        else:
+            problems.append(_conflict(first, spec))
+    return tuple(specs.values()), tuple(problems)
+
+
+def validated(
+    specs: tuple[ParameterSpec, ...],
+    given: Mapping[str, object],
+    environ: Mapping[str, str],
+    *,
+    complete: bool,
+) -> tuple[Mapping[str, object], tuple[Problem, ...]]:
+    """Values by name, validated by pydantic.
+
+    Args:
+        specs: What parameters there are.
+        given: Texts of a command line, or values of a program.
+        environ: For parameters with ``env=``.
+        complete: Whether a missing required parameter is a problem.
+    """
+    problems: list[Problem] = []
+    values: dict[str, object] = {}
+    known = {spec.name for spec in specs}
+    for name in given:
+        if name not in known:
+            hints_ = did_you_mean(name, known)
+            problems.append(Problem("parameter", f"there is no parameter '{name}'", None, hints_))
+    for spec in specs:
+        raw = given.get(spec.name, environ.get(spec.env, UNSET) if spec.env else UNSET)
+        if raw is UNSET:
+            values[spec.name] = spec.default
+            if spec.default is UNSET and complete:
+                problems.append(_missing(spec))
+            continue
+        try:
+            values[spec.name] = _value(spec, raw)
+        except (ValidationError, OSError, UnicodeDecodeError) as error:
+            problems.append(_invalid(spec, raw, error))
+    return values, tuple(problems)
+
+
+def _uses(collection: Collection) -> Iterator[_Use]:
+    for found in collection.found:
+        if isinstance(found.declared, Node):
+            yield from _of_declared(found.declared, found.id)
+    for name, step in collection.steps.items():
+        yield from _of_declared(step, name)
+    for resource in collection.resources:
+        annotations = hints(resource.generator)
+        for name, parameter in signature(resource).items():
+            yield from _of_edge(parameter.default, name, annotations.get(name), resource.name)
+
+
+def _of_declared(declared: Declared, user: str) -> Iterator[_Use]:
+    annotations = hints(declared.spec.fn)
+    for name, parameter in signature(declared).items():
+        edge = declared.spec.bound.get(name, parameter.default)
+        yield from _of_edge(edge, name, annotations.get(name), user)
+    for option in (declared.spec.cli, declared.spec.parallel, *declared.spec.options.values()):
+        yield from _of_edge(option, "", None, user)
+
+
+def _of_edge(edge: object, name: str, annotation: Any, user: str) -> Iterator[_Use]:
+    if isinstance(edge, Param):
+        yield _Use(edge, edge.name or name, annotation, user)
+    elif isinstance(edge, Each) and isinstance(edge.source, Param):
+        listed = None if annotation is None else GenericAlias(list, (annotation,))
+        yield _Use(edge.source, edge.source.name or name, listed, user)
+
+
+def _spec(use: _Use) -> ParameterSpec:
+    annotation = use.annotation if use.annotation is not None else _type_of(use.param.default)
+    return ParameterSpec(
+        use.name,
+        annotation,
+        use.param.default,
+        use.param.env,
+        use.param.help,
+        line_at(*use.param.at),
+        many=is_list(annotation),
+        flag=plain(annotation) is bool,
+        secret=is_secret(annotation),
+        users=(use.user,),
+    )
+
+
+def _type_of(default: object) -> Any:
+    if isinstance(default, list | tuple):
+        items = cast("list[object]", default)
+        return GenericAlias(list, (type(items[0]) if items else str,))
+    return str if default is UNSET or default is None else type(default)
+
+
+def _identity(spec: ParameterSpec) -> tuple[Any, str]:
+    return plain(spec.annotation), repr(spec.default)
+
+
+def _name_problem(use: _Use, spec: ParameterSpec) -> Problem | None:
+    if not use.name:
+        message = f"a param() in the options of '{use.user}' has no name"
+        return Problem("parameter-name", message, spec.where, ('param(..., name="reviewer")',))
+    if not use.name.isidentifier():
+        message = f"the parameter's name '{use.name}' is no identifier"
+        return Problem("parameter-name", message, spec.where, ("letters, digits and _ only",))
+    if use.name.lower() in RESERVED:
+        message = f"parameter '{use.name}' of '{use.user}' has the name of an orchcore option"
+        hint = f'give it another:   param(..., name="{use.user}_{use.name}")'
+        return Problem("parameter-name", message, spec.where, (hint,))
+    return None
+
+
+def _conflict(first: ParameterSpec, second: ParameterSpec) -> Problem:
+    message = (
+        f"parameter '{second.name}' is {_described(second)} here, but {_described(first)} "
+        f"in {first.where}"
+    )
+    hint = "make type and default agree, or give one of them another name=..."
+    return Problem("parameter-conflict", message, second.where, (hint,))
+
+
+def _described(spec: ParameterSpec) -> str:
+    default = "required" if spec.default is UNSET else f"default {spec.default!r}"
+    return f"{shown(spec.annotation)}, {default}"
+
+
+def option_name(name: str) -> str:
+    """The option of a parameter: ``--max-rounds``."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _missing(spec: ParameterSpec) -> Problem:
+    env = f", or set {spec.env}" if spec.env else ""
+    text = f"   {spec.help}" if spec.help else ""
+    return Problem(
+        "parameter",
+        f"{option_name(spec.name)} is missing: parameter '{spec.name}' has no default",
+        spec.where,
+        (f"{option_name(spec.name)} {shown(spec.annotation).upper()}{env}{text}",),
+    )
+
+
+def _invalid(spec: ParameterSpec, raw: object, error: Exception) -> Problem:
+    option = option_name(spec.name)
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        found = "***" if spec.secret else first["input"]
+        return Problem("parameter", f"{option} {found!r}: {first['msg']}", spec.where)
+    return Problem("parameter", f"{option} {raw}: {error}", spec.where)
+
+
+def _value(spec: ParameterSpec, raw: object) -> object:
+    adapter: TypeAdapter[object] = TypeAdapter(spec.annotation)
+    if isinstance(raw, str):
+        raw = _expanded(raw) if plain(spec.annotation) is str or spec.secret else raw
+    try:
+        return adapter.validate_python(raw)
+    except ValidationError as error:
+        if not isinstance(raw, str) or raw[:1] not in "[{":
+            raise
+        try:
+            return adapter.validate_json(raw)
+        except ValidationError:
+            raise error from None
+
+
+def _expanded(text: str) -> str:
+    """``@file`` is a file's content, ``-`` is stdin's; ``@@`` is a literal ``@``."""
+    if text == "-":
+        return sys.stdin.read()
+    if text.startswith("@@"):
+        return text[1:]
+    if text.startswith("@"):
+        return Path(os.path.expanduser(text[1:])).read_text("utf-8")  # noqa: PTH111
+    return text

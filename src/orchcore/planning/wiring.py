@@ -1,0 +1,224 @@
+"""Binding: every parameter of every node to its edge, or a problem."""
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from types import GenericAlias
+from typing import Any, cast
+
+from orchcore.collection.gathering import Collection, Found
+from orchcore.collection.reach import roots, signature
+from orchcore.declarations.agent import Agent
+from orchcore.declarations.edges import Each, Marker, Maybe, Param, Use
+from orchcore.declarations.location import line_at
+from orchcore.declarations.nodes import Callee, Declared, Node
+from orchcore.declarations.resource import Resource
+from orchcore.declarations.sources import FanOut, Picked, Session, Source
+from orchcore.errors import Problem
+from orchcore.planning.annotations import hints, plain, shown, surely_differ
+from orchcore.planning.plan import Wire
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def wires(declared: Declared) -> tuple[Wire, ...]:
+    """Every parameter of *declared* that gets a value, the agent handle left out."""
+    annotations = hints(declared.spec.fn)
+    found: list[Wire] = []
+    for name, parameter in _own_parameters(declared).items():
+        edge = declared.spec.bound.get(name, parameter.default)
+        if edge is not inspect.Parameter.empty and parameter.kind not in _VARIADIC:
+            positional = parameter.kind is inspect.Parameter.POSITIONAL_ONLY
+            found.append(Wire(name, edge, annotations.get(name), positional))
+    return tuple(found)
+
+
+def conversation(declared: Declared) -> object:
+    """The edge of an agent node's first parameter: a session it goes on with, or ``None``."""
+    if declared.spec.role != "agent":
+        return None
+    first = next(iter(signature(declared).values()), None)
+    if first is None:
+        return None
+    edge = declared.spec.bound.get(first.name, first.default)
+    return edge if isinstance(edge, Marker) else None
+
+
+def problems(collection: Collection) -> Iterator[Problem]:
+    """Everything wrong with the wiring of *collection*, in the order of definition."""
+    for found in collection.found:
+        if isinstance(found.declared, Node):
+            yield from _function_problems(found.declared, found.id)
+            yield from _unwired(found, collection)
+            yield from _misfits(found)
+        else:
+            yield from _source_problem(found.declared.source, found, "approve")
+    for name, step in collection.steps.items():
+        yield from _function_problems(step, name)
+    for resource in collection.resources:
+        yield from _resource_problems(resource)
+
+
+def _own_parameters(declared: Declared) -> Mapping[str, inspect.Parameter]:
+    parameters = dict(signature(declared))
+    if declared.spec.role == "agent" and parameters:
+        del parameters[next(iter(parameters))]
+    return parameters
+
+
+def _function_problems(declared: Declared, name: str) -> Iterator[Problem]:
+    spec = declared.spec
+    if not inspect.iscoroutinefunction(spec.fn):
+        kind = "an async generator" if inspect.isasyncgenfunction(spec.fn) else "not async"
+        hint = f"write   async def {getattr(spec.fn, '__name__', name)}(...)"
+        yield Problem("sync-function", f"'{name}' is {kind}", declared.declared_at, (hint,))
+    if spec.stray:
+        where = line_at(*spec.wired_at) if spec.wired_at else declared.declared_at
+        yield Problem("arguments", f"'{name}': {spec.stray}", where)
+    if spec.role == "agent" and not _takes_agent(declared):
+        hint = f"async def {name}(ai: Agent, ...)"
+        yield Problem(
+            "no-agent-parameter",
+            f"'{name}' has an agent, so its first parameter must be an Agent",
+            declared.declared_at,
+            (hint,),
+        )
+
+
+def _takes_agent(declared: Declared) -> bool:
+    first = next(iter(signature(declared).values()), None)
+    if first is None or first.kind in _VARIADIC:
+        return False
+    annotation = hints(declared.spec.fn).get(first.name)
+    return annotation is None or plain(annotation) in (Agent, Any, object)
+
+
+def _unwired(found: Found, collection: Collection) -> Iterator[Problem]:
+    declared = cast("Node", found.declared)
+    given = {wire.parameter for wire in wires(declared)}
+    for name, parameter in _own_parameters(declared).items():
+        if name in given or parameter.kind in _VARIADIC:
+            continue
+        expected = hints(declared.spec.fn).get(name)
+        yield Problem(
+            "unwired-parameter",
+            f"parameter '{name}' of phase '{found.id}' is not wired to anything",
+            found.where,
+            (
+                *_closest(name, expected, found, collection),
+                f"or make it a run parameter:   {_typed(name, expected)} = param()",
+                f"or declare a step, to be called with arguments:   @{declared.spec.role}.step",
+            ),
+        )
+
+
+def _typed(name: str, annotation: Any) -> str:
+    return name if annotation is None else f"{name}: {shown(annotation)}"
+
+
+def _closest(name: str, expected: Any, found: Found, collection: Collection) -> Iterator[str]:
+    """The phase the user likely meant: by type first, then by name."""
+    from difflib import get_close_matches
+
+    others = {f.id: f for f in collection.found if f is not found and isinstance(f.declared, Node)}
+    by_type = [id_ for id_, f in others.items() if expected is not None and _gives(f) == expected]
+    by_name = get_close_matches(name, others, n=1, cutoff=0.5)
+    chosen = next(iter([id_ for id_ in by_name if id_ in by_type] or by_type or by_name), None)
+    if chosen is None:
+        yield f"wire it:   {_typed(name, expected)} = use(some_phase)"
+        return
+    other = others[chosen]
+    gives = f", gives {shown(_gives(other))}" if _gives(other) is not None else ""
+    wired = f"wire it:   {_typed(name, expected)} = use({chosen})"
+    yield f"{wired}     (closest phase: '{chosen}', {other.where}{gives})"
+
+
+def _gives(found: Found) -> Any:
+    """What ``use`` of a node gives, as far as its annotation tells."""
+    if not isinstance(found.declared, Node):
+        return None
+    returns = hints(found.declared.spec.fn).get("return")
+    if returns is None:
+        return None
+    return GenericAlias(list, (returns,)) if isinstance(found.declared, FanOut) else returns
+
+
+def _misfits(found: Found) -> Iterator[Problem]:
+    declared = cast("Node", found.declared)
+    every = [*wires(declared), Wire("agent", conversation(declared), None)]
+    for wire in every:
+        if isinstance(wire.edge, Use | Maybe):
+            yield from _source_problem(wire.edge.source, found, wire.edge.verb)
+            yield from _mismatch(wire, found)
+        elif isinstance(wire.edge, Each):
+            yield from _each_problem(wire.edge.source, found)
+    for option in ("after",):
+        listed = declared.spec.options.get(option, ())
+        for source in cast("list[object]", listed) if isinstance(listed, list | tuple) else ():
+            yield from _source_problem(source, found, option)
+
+
+def _each_problem(source: object, found: Found) -> Iterator[Problem]:
+    if isinstance(source, Param | list | tuple | range):
+        return
+    if isinstance(source, str | set | frozenset | dict):
+        kind = type(cast("object", source)).__name__
+        message = f"each(...) of phase '{found.id}' goes over a {kind}, which has no list of items"
+        yield Problem("each-items", message, found.where, ("write a list:   each([...])",))
+    elif isinstance(source, Marker | Callee) or not isinstance(source, Sequence):
+        yield from _source_problem(source, found, "each")
+
+
+def _source_problem(source: object, found: Found, verb: str) -> Iterator[Problem]:
+    if isinstance(source, Source):
+        return
+    if isinstance(source, Callee):
+        hint = f"wire the step first:   {verb}({source.name}.wired(...)), or call it in the body"
+        message = f"{verb}({source.name}) of phase '{found.id}': '{source.name}' is a step"
+    elif isinstance(source, Marker):
+        hint = f"write one edge:   {source.shown()}"
+        message = f"{verb}({source.shown()}) of phase '{found.id}' wraps an edge in an edge"
+    else:
+        hint = "decorate the function with @phase or @agent"
+        message = f"{verb}({source!r}) of phase '{found.id}' is not given a phase or resource"
+    yield Problem("not-a-source", message, found.where, (hint,))
+
+
+def _mismatch(wire: Wire, found: Found) -> Iterator[Problem]:
+    source = cast("Use | Maybe", wire.edge).source
+    if isinstance(source, Picked | Session) or not isinstance(source, Node):
+        return
+    other = Found(source.name, source)
+    gives = _gives(other)
+    if wire.annotation is not None and gives is not None and surely_differ(gives, wire.annotation):
+        yield Problem(
+            "type-mismatch",
+            f"'{source.name}' gives {shown(gives)}, but '{found.id}' expects "
+            f"{shown(wire.annotation)} for parameter '{wire.parameter}'",
+            found.where,
+        )
+
+
+def _resource_problems(resource: Resource[Any, Any]) -> Iterator[Problem]:
+    where = resource.declared_at
+    if not inspect.isasyncgenfunction(resource.generator):
+        hint = f"write   async def {resource.name}(...): ...; yield value"
+        message = f"resource '{resource.name}' is no async generator function"
+        yield Problem("not-a-generator", message, where, (hint,))
+    if resource.scope not in ("run", "instance"):
+        message = f"resource '{resource.name}': scope={resource.scope!r}"
+        yield Problem("option", message, where, ('write   scope="run"   or   scope="instance"',))
+    for name in resource.options:
+        message = f"resource '{resource.name}' has no option '{name}'"
+        yield Problem("unknown-option", message, where, ("known: scope",))
+    for name, parameter in signature(resource).items():
+        edge = parameter.default
+        plain_default = edge is not inspect.Parameter.empty and not isinstance(edge, Marker)
+        if plain_default or isinstance(edge, Param) or _is_resource_edge(edge):
+            continue
+        message = f"parameter '{name}' of resource '{resource.name}' is wired to no resource"
+        hint = f"resources take params and resources only:   {name} = param()"
+        yield Problem("resource-parameter", message, where, (hint,))
+
+
+def _is_resource_edge(edge: object) -> bool:
+    return isinstance(edge, Use) and all(isinstance(root, Resource) for root in roots(edge))
