@@ -268,6 +268,7 @@ def test_limit_warning_is_no_failure() -> None:
         ({}, {"cut_line": b'{"type":"as'}, "truncated"),
         ({}, {"ended_by_us": True}, "cancelled"),
         ({"is_error": True}, {}, "crashed"),
+        ({"is_error": True, "stop_reason": "refusal"}, {}, "refused"),
         ({"is_error": None}, {}, "crashed"),
         ({"subtype": "error_max_turns"}, {}, "turn_limit"),
         ({"terminal_reason": "aborted_tools"}, {}, "cancelled"),

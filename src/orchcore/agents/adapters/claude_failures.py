@@ -104,6 +104,8 @@ def _told(heard: Heard, source: Fields) -> Failure:
 
 
 def _kind(heard: Heard, source: Fields, text: str) -> FailureKind:
+    if source.text("stop_reason") == "refusal":
+        return "refused"
     for key in ("terminal_reason", "subtype"):
         if told := _REASONS.get(source.text(key)):
             return told

@@ -143,7 +143,7 @@ class ClaudeParser:
             kinds = [task.text("task_type") for task in line.parts("tasks")]
             # A background shell never reports back; waiting for it would be for ever.
             self._background = len(kinds) - kinds.count("local_bash")
-        return (NoticeGiven(),)
+        return (NoticeGiven(one_line(line.text("content"))),)
 
     def _started(self, line: Fields) -> Sequence[AgentEvent]:
         self._starts += 1
