@@ -1,0 +1,40 @@
+import errno
+import signal
+import threading
+from pathlib import Path
+
+from orchcore.agents.launching import launch_failure, reset_ignored_signals
+
+
+def test_a_short_machine_is_another_matter_than_a_wrong_command(tmp_path: Path) -> None:
+    """Too many open files may pass: that failure is worth another attempt."""
+    error = OSError(errno.EMFILE, "Too many open files")
+    failure = launch_failure(error, ("agent",), tmp_path, {})
+    assert (failure.kind, failure.transient) == ("crashed", True)
+    assert failure.detail == "'agent' cannot be started now: Too many open files"
+
+
+def test_a_long_path_is_shortened(tmp_path: Path) -> None:
+    """The hint stays one line."""
+    error = OSError(errno.ENOENT, "No such file or directory", "agent")
+    failure = launch_failure(error, ("agent",), tmp_path, {"PATH": "/bin:" * 100})
+    assert failure.kind == "not_installed"
+    assert failure.detail.endswith("/bin:...)")
+
+
+def test_only_ignored_signals_are_touched_and_only_by_the_main_thread() -> None:
+    """A handler of the host program stays; an ignored signal gets one that does nothing."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        reset_ignored_signals()
+        assert signal.getsignal(signal.SIGINT) is before
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        thread = threading.Thread(target=reset_ignored_signals)
+        thread.start()
+        thread.join()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        reset_ignored_signals()
+        assert callable(signal.getsignal(signal.SIGINT))
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
