@@ -5,6 +5,7 @@ Three kinds of trouble are kept apart: a user's mistake is an ``OrchcoreError`` 
 stays a bare exception.
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -118,9 +119,10 @@ def did_you_mean(asked: str, known: Iterable[str]) -> tuple[str, ...]:
 def shown_path(path: Path) -> str:
     """*path* as a person would write it from here: relative below the working directory."""
     try:
-        return str(path.relative_to(Path.cwd()))
-    except (ValueError, OSError):
+        here = f"{os.getcwd()}/"  # noqa: PTH109  a plan shows hundreds of places
+    except OSError:
         return str(path)
+    return str(path).removeprefix(here)
 
 
 def _plain(problem: Problem) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Never, cast
 
 from orchcore.declarations.agent import Agent
@@ -34,7 +34,8 @@ class Source[T]:
         Args:
             predicate: Pure; called once, when the value is there.
         """
-        return Condition("where", source=self, predicate=cast("Callable[[Any], bool]", predicate))
+        judge = cast("Callable[[Any], bool]", predicate)
+        return Condition("where", caller(), source=self, predicate=judge)
 
     def pick[U](self, projection: Callable[[T], U], /) -> Source[U]:
         """A part of the value, or something computed from it.
@@ -143,29 +144,29 @@ class Condition:
 
     Attributes:
         op: ``where`` is a leaf; ``and``, ``or``, ``not`` combine *parts*.
+        at: File and line it was written at.
         source: A leaf's source.
         predicate: A leaf's predicate.
         parts: What is combined.
-        at: File and line it was written at.
     """
 
     op: Literal["where", "and", "or", "not"]
+    at: tuple[str, int]
     source: Source[Any] | None = None
     predicate: Callable[[Any], bool] | None = None
     parts: tuple[Condition, ...] = ()
-    at: tuple[str, int] = field(default_factory=caller)
 
     def __and__(self, other: Condition, /) -> Condition:
         """Both hold."""
-        return Condition("and", parts=(self, other))
+        return Condition("and", caller(), parts=(self, other))
 
     def __or__(self, other: Condition, /) -> Condition:
         """One of the two holds."""
-        return Condition("or", parts=(self, other))
+        return Condition("or", caller(), parts=(self, other))
 
     def __invert__(self) -> Condition:
         """It does not hold."""
-        return Condition("not", parts=(self,))
+        return Condition("not", caller(), parts=(self,))
 
     def __bool__(self) -> Never:
         """Refuses: a condition is decided during the run.

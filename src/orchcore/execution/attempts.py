@@ -95,7 +95,8 @@ class Attempts:
         try:
             return await self._with_inputs(body, opened, deadline, inputs)
         finally:
-            await _leave(body, opened)
+            if body.owns_tasks or opened:
+                await _leave(body, opened)
             BODY.reset(token)
             self._scene.janitor.body_ended(body, self._id)
 

@@ -85,6 +85,11 @@ class RunningBody:
         task.add_done_callback(self._owned.discard)
         return task
 
+    @property
+    def owns_tasks(self) -> bool:
+        """Whether ``leave`` has anything to end."""
+        return bool(self._owned)
+
     async def leave(self) -> None:
         """Ends the streams that the body left unread."""
         for task in self._owned:

@@ -6,12 +6,14 @@ from typing import Any
 
 from orchcore.declarations.body import BODY
 
+_EVERY_S = 0.02
+
 
 class Janitor:
     """Cancels and reports forgotten tasks, many bodies at a time.
 
     A look at all tasks of the loop costs a fraction of a millisecond with a thousand of them, so
-    it is made once per turn of the loop, for all bodies that ended in it.
+    it is made once in a while, for all bodies that ended meanwhile.
 
     Args:
         warn: Told the text and the node.
@@ -28,7 +30,7 @@ class Janitor:
         self._ended[body] = node
         if not self._planned:
             self._planned = True
-            asyncio.get_running_loop().call_soon(self._look)
+            asyncio.get_running_loop().call_later(_EVERY_S, self._look)
 
     async def finish(self) -> None:
         """Returns when no task of any ended body is left."""

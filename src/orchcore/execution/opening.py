@@ -47,6 +47,10 @@ class Opened:
         self._open: dict[Resource[Any, Any], _Open] = {}
         self.failed_closing = False
 
+    def __bool__(self) -> bool:
+        """Whether anything is open here."""
+        return bool(self._open)
+
     async def value(self, resource: Resource[Any, Any]) -> Got:
         """The value of *resource*, opened now if it was not open yet."""
         if resource.scope == "run" and self._outer is not None:
