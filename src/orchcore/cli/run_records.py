@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from orchcore.errors import shown_path
@@ -41,7 +42,7 @@ def summary_row(run: RunSummary, now: float) -> tuple[str, ...]:
         "" if run.exit_code is None else f"exit {run.exit_code}",
         _shown_start(run.started_at) if run.started_at else "",
         shown_duration(run.duration_s(now)) if run.started_at else "",
-        run.orchfile,
+        shown_path(Path(run.orchfile)) if run.orchfile else "",
         run.reason or counts,
         shown_cost(run.cost_usd or None, run.unpriced_turns),
         "simulated" if run.simulated else "",
@@ -60,7 +61,7 @@ def record_json(record: RunRecord) -> str:
     """
     data = {
         "schema_version": SCHEMA_VERSION,
-        **_summary_data(record.summary),
+        "summary": _summary_data(record.summary),
         "results": [_data(result, "value") for result in record.results],
         "turns": [_data(turn, "answer") for turn in record.turns],
         "steps": [_data(step, "value") for step in record.steps],
