@@ -85,7 +85,8 @@ async def test_a_process_that_stays_after_its_result_is_ended_and_counts(stage: 
     limits = TurnLimits(result_grace_s=0.3, term_grace_s=0.3)
     body = "put(say='done'); put(final=True); time.sleep(300)"
     result = await stage.turn(script(body), limits)
-    assert (result.text, result.failure, result.exit_code) == ("done", None, -15)
+    assert (result.text, result.failure) == ("done", None)
+    assert result.exit_code in {-15, -9}
     assert result.warnings == ("did not exit within 0.3 s of its final event: ended",)
 
 
@@ -113,7 +114,7 @@ async def test_a_silent_agent_is_stalled(stage: Stage) -> None:
     assert result.failure.kind == "stalled"
     assert result.failure.detail.startswith("said nothing for 0.")
     assert result.failure.detail.endswith('s (idle=0.4), last line "Running npm test"')
-    assert result.exit_code == -15
+    assert result.exit_code in {-15, -9}
 
 
 async def test_a_running_tool_may_be_silent_for_longer(stage: Stage) -> None:
