@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from hypothesis import HealthCheck, settings
+
 from orchcore.agents.adapters.claude import ClaudeAdapter
 from orchcore.agents.adapters.protocol import Adapter, Ending
 from orchcore.agents.invocation import Invocation
 from orchcore.events import AgentEvent
 from orchcore.results import TurnResult
+
+ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For properties: a loaded machine is no counter-example."""
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "claude-2.1.330"
 NOW = 1795450000.0  # 2026-11-23 16:06:40 UTC, about when the streams were recorded
