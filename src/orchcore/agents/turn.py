@@ -3,10 +3,9 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import replace
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchcore.agents.adapters.protocol import Adapter, Launch, Parser
@@ -14,61 +13,13 @@ from orchcore.agents.conversation import Conversation
 from orchcore.agents.environment import child_environment
 from orchcore.agents.invocation import Invocation, Listener
 from orchcore.agents.output import FileOutput, FileSink, PipeOutput, Tail, private_file
-from orchcore.agents.process import Program, child_process, uninterrupted
+from orchcore.agents.process import Program, child_process
 from orchcore.agents.tree import Trees
 from orchcore.errors import UsageError, did_you_mean
 from orchcore.results import Failure, FailureKind, TurnFailed, TurnResult
 
 STDERR_TAIL_BYTES = 8 * 1024
 STDERR_FILE_BYTES = 64 * 2**20
-
-
-class _Recording:
-    """The files of one turn; those that grow are open between ``open`` and ``close``."""
-
-    def __init__(self, invocation: Invocation, launch: Launch, env: Mapping[str, str]) -> None:
-        self._invocation = invocation
-        self._launch = launch
-        self._env = env
-        self._open_files = ExitStack()
-        self._sinks: list[FileSink] = []
-        self.stdout: PipeOutput | FileOutput
-        self.stderr: Tail
-
-    def open(self) -> None:
-        """Writes what is known beforehand and opens the rest.
-
-        Raises:
-            TurnFailed: The turn's folder cannot be written.
-        """
-        folder, limits = self._invocation.folder, self._invocation.limits
-        try:
-            _write_request(self._invocation, self._launch, self._env)
-            self.stderr = Tail(STDERR_TAIL_BYTES, self._sink("stderr.log", STDERR_FILE_BYTES))
-            if self._launch.stdout_to_file:
-                self.stdout = FileOutput(folder / "stdout.jsonl")
-                self._open_files.callback(self.stdout.release)
-            else:
-                self.stdout = PipeOutput(self._sink("stdout.jsonl", limits.output_limit_bytes))
-        except OSError as error:
-            detail = f"{error.filename or folder} cannot be written: {error.strerror or error}"
-            raise TurnFailed(Failure("crashed", detail)) from error
-
-    def close(self) -> None:
-        """Closes what is open."""
-        self._open_files.close()
-
-    def warnings(self) -> Iterator[str]:
-        """What is missing in the files."""
-        for sink in self._sinks:
-            if sink.error:
-                yield f"{sink.path.name} is incomplete: {sink.error}"
-
-    def _sink(self, name: str, limit_bytes: int) -> FileSink:
-        sink = FileSink(self._invocation.folder / name, limit_bytes)
-        self._open_files.callback(sink.close)
-        self._sinks.append(sink)
-        return sink
 
 
 class LocalTurnRunner:
@@ -94,8 +45,6 @@ class LocalTurnRunner:
         self._trees = trees
         self._environ = environ
         self._slot = asyncio.Lock()
-        # To make four files takes 0.2-2 ms of disk; the default threads may all be busy.
-        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="turn-files")
 
     async def run(self, invocation: Invocation, listener: Listener) -> TurnResult:
         """Runs *invocation* to its end; see ``TurnRunner.run``.
@@ -115,7 +64,7 @@ class LocalTurnRunner:
                 invocation.pass_env,
                 {**launch.env, **invocation.env},
             )
-            async with self._recording(invocation, launch, env) as recording:
+            with _recording(invocation, launch, env) as recording:
                 program = Program(
                     argv=launch.argv,
                     cwd=invocation.cwd,
@@ -133,20 +82,6 @@ class LocalTurnRunner:
             return _failed("bad_invocation", "; ".join(p.message for p in error.problems))
         except TurnFailed as error:
             return TurnResult(failure=error.failure)
-
-    @asynccontextmanager
-    async def _recording(
-        self, invocation: Invocation, launch: Launch, env: Mapping[str, str]
-    ) -> AsyncGenerator[_Recording]:
-        recording = _Recording(invocation, launch, env)
-        try:
-            await uninterrupted(self._in_thread(recording.open), "open a turn's files")
-            yield recording
-        finally:
-            recording.close()
-
-    async def _in_thread(self, work: Callable[[], None]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def _converse(
         self,
@@ -167,6 +102,45 @@ class LocalTurnRunner:
                 slot=self._slot,
             )
             return await conversation.hold()
+
+
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    """The files of a turn that grow while it runs."""
+
+    stdout: PipeOutput | FileOutput
+    stderr: Tail
+    files: tuple[FileSink, ...]
+
+    def warnings(self) -> Iterator[str]:
+        for file in self.files:
+            if file.error:
+                yield f"{file.path.name} is incomplete: {file.error}"
+
+
+@contextmanager
+def _recording(
+    invocation: Invocation, launch: Launch, env: Mapping[str, str]
+) -> Generator[_Recording]:
+    folder, limit_bytes = invocation.folder, invocation.limits.output_limit_bytes
+    with ExitStack() as open_files:
+        try:
+            _write_request(invocation, launch, env)
+            stderr = FileSink(folder / "stderr.log", STDERR_FILE_BYTES)
+            open_files.callback(stderr.close)
+            files: tuple[FileSink, ...] = (stderr,)
+            stdout: PipeOutput | FileOutput
+            if launch.stdout_to_file:
+                stdout = FileOutput(folder / "stdout.jsonl")
+                open_files.callback(stdout.release)
+            else:
+                transcript = FileSink(folder / "stdout.jsonl", limit_bytes)
+                open_files.callback(transcript.close)
+                stdout, files = PipeOutput(transcript), (stderr, transcript)
+        except OSError as error:
+            detail = f"{error.filename or folder} cannot be written: {error.strerror or error}"
+            raise TurnFailed(Failure("crashed", detail)) from error
+        yield _Recording(stdout, Tail(STDERR_TAIL_BYTES, stderr), files)
 
 
 def _write_request(invocation: Invocation, launch: Launch, env: Mapping[str, str]) -> None:
