@@ -29,9 +29,8 @@ def node(
     role: Literal["phase", "agent", "gate"] = "phase",
 ) -> PlannedNode:
     """A node; *items* makes it a fan-out with these elements."""
-    declared: Any = Phase(Spec(nothing, "phase"))
-    if role == "gate":
-        declared = Gate[str](declared, "Sure?")
+    phase: Any = Phase(Spec(nothing, "phase"))  # pyright: ignore[reportUnknownVariableType]
+    declared: Any = Gate[str](phase, "Sure?") if role == "gate" else phase
     if items is not None:
         axis = Axis(Each(list(items), None, None), "list", id_, tuple(items))
         fan = Fan(2, None, (axis,), id_)

@@ -1,10 +1,12 @@
 """Targets, ``-k`` and ``-t`` select nodes, and whatever those need comes along."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchcore.errors import NothingSelectedError, OrchcoreError, UsageError
+from orchcore.errors import NothingSelectedError, UsageError
 from orchcore.planning.keyword import compile_keyword
 from orchcore.planning.plan import Axis, Fan, PlannedNode
 from orchcore.planning.selection import Selection, known_instances, select
@@ -182,7 +184,7 @@ def test_labels_that_raise_are_left_to_the_run() -> None:
     """A user's label function that fails makes instances unknown, not the selection fail."""
     broken = node("fix", items=["a"])
     assert broken.fan is not None
-    broken.fan.axes[0].edge.label = lambda item: item.nope
+    broken.fan.axes[0].edge.label = "{0.nope}".format
     assert known_instances(broken) is None
 
 
@@ -246,7 +248,5 @@ def test_keyword_that_is_no_expression_is_refused(expression: str) -> None:
 @given(st.text(alphabet="ab ()andortx_.[]'\"", max_size=40))
 def test_keyword_never_fails_in_another_way(expression: str) -> None:
     """Any text is an expression or a usage error; nothing of it is executed."""
-    try:
+    with suppress(UsageError):
         assert compile_keyword(expression)("audit_web") in (True, False)
-    except OrchcoreError as error:
-        assert error.code == "keyword"

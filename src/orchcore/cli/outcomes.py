@@ -30,20 +30,15 @@ def exit_code_of(call: Callable[[], object]) -> int:
     """
     try:
         given = call()
-    except click.Abort:
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        say("\ninterrupted\n", to=sys.stderr)
         return INTERRUPTED
-    except click.UsageError as error:
-        say_problems([_usage_problem(error)])
-        return USAGE
-    except click.ClickException as error:
-        say_problems([Problem("usage", error.format_message())])
-        return USAGE
-    except OrchcoreError as error:
-        say_problems(error.problems)
-        return _code_of(error)
+    except BrokenPipeError:  # help was piped into a reader that left
+        return 0
     except Exception as error:  # noqa: BLE001  the last place where a bug can be explained
-        say(bug_report(error), to=sys.stderr)
-        return INTERNAL
+        return _explained(error)
     finally:
         finish_streams()
     return given if isinstance(given, int) else 0
@@ -57,6 +52,22 @@ def bug_report(error: Exception) -> str:
         f"error[internal]: this is a bug in orchcore, not in your orchfile\n{frames}{kind}"
         "  help: please report it with the lines above, the command and `orchcore --version`\n"
     )
+
+
+def _explained(error: Exception) -> int:
+    match error:
+        case click.UsageError():
+            say_problems([_usage_problem(error)])
+            return USAGE
+        case click.ClickException():
+            say_problems([Problem("usage", error.format_message())])
+            return USAGE
+        case OrchcoreError():
+            say_problems(error.problems)
+            return _code_of(error)
+        case _:
+            say(bug_report(error), to=sys.stderr)
+            return INTERNAL
 
 
 def _code_of(error: OrchcoreError) -> int:

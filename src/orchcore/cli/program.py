@@ -1,5 +1,6 @@
 """The program: its commands, its help, and ``run`` where no command is named."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +9,7 @@ from importlib import import_module
 from typing import Any, cast
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, shell_complete
 
 from orchcore.cli.outcomes import exit_code_of
 from orchcore.cli.output import fill_closed_streams, say
@@ -104,23 +105,31 @@ class Program(click.Group):
     def main(  # type: ignore[override]
         self,
         args: Sequence[str] | None = None,
-        prog_name: str | None = PROGRAM,
-        complete_var: str | None = COMPLETE_VAR,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
         standalone_mode: bool = True,
         **extra: Any,
     ) -> int:
-        """Runs one command line.
+        """Runs one command line, or answers a shell that completes one.
 
         Raises:
             SystemExit: With the exit code, in standalone mode.
         """
-        run = super().main
-        code = exit_code_of(
-            lambda: run(args, prog_name or PROGRAM, complete_var, standalone_mode=False, **extra)
-        )
+        line = list(sys.argv[1:] if args is None else args)
+        name = prog_name or PROGRAM
+        asked = os.environ.get(complete_var or COMPLETE_VAR)
+        code: int
+        if asked:
+            code = shell_complete(self, extra, name, complete_var or COMPLETE_VAR, asked)
+        else:
+            code = exit_code_of(lambda: self._called(name, line, extra))
         if standalone_mode:
             sys.exit(code)
         return code
+
+    def _called(self, name: str, line: list[str], extra: dict[str, Any]) -> object:
+        with self.make_context(name, line, **extra) as ctx:
+            return self.invoke(ctx)
 
 
 def run_program() -> None:
