@@ -20,7 +20,7 @@ from orchcore.events import AgentEvent, FinalGiven, TextWritten
 from orchcore.results import Failure, TurnResult
 
 LAUNCHES = 50
-ROUNDS = 5
+ROUNDS = 12
 LIMIT_MS = 3.0
 ARGV = ("/bin/sh", "-c", "echo hello")
 
