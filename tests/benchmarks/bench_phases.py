@@ -1,0 +1,214 @@
+"""What orchcore adds to a phase that does nothing, beside what others add.
+
+1,000 independent phases and a chain of 100, without and with the journal; bare ``TaskGroup`` and
+``Semaphore`` beside it, and pydantic-graph, LangGraph, Prefect and Dagster where they are installed
+(``uv sync --group benchmarks``). Limits: 0.25 ms per phase without the journal, 0.6 ms with it.
+Everything is measured in this one process run, the best of three rounds each.
+"""
+
+import asyncio
+import importlib.util
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from orchcore import phase, use
+from orchcore.collection.gathering import gather_nodes
+from orchcore.config import Config
+from orchcore.execution.control import Control
+from orchcore.pipeline import RunSetup, execute
+from orchcore.planning.drafting import Request, draft
+
+ROUNDS = 3
+WIDE, LONG = 1_000, 100
+LIMIT_MS = {False: 0.25, True: 0.6}
+
+
+def _wide() -> dict[str, Any]:
+    nodes: dict[str, Any] = {}
+    for number in range(WIDE):
+
+        @phase
+        async def nothing() -> int:
+            return 1
+
+        nodes[f"n{number}"] = nothing
+    return nodes
+
+
+def _long() -> dict[str, Any]:
+    @phase
+    async def first() -> int:
+        return 1
+
+    nodes: dict[str, Any] = {"n0": first}
+    for number in range(1, LONG):
+
+        @phase
+        async def nothing(value: int = use(nodes[f"n{number - 1}"])) -> int:
+            return value
+
+        nodes[f"n{number}"] = nothing
+    return nodes
+
+
+def _orchcore_ms(nodes: dict[str, Any], folder: Path, *, record: bool) -> float:
+    collection = gather_nodes(folder / "orchfile.py", nodes, Config())
+    plan = draft(collection, Request())
+
+    async def run() -> None:
+        result = await execute(plan, RunSetup(record=record), Control())
+        assert result.ok
+
+    return _best_ms(run, len(nodes))
+
+
+def _best_ms(run: Callable[[], Awaitable[None]], count: int) -> float:
+    async def timed() -> float:
+        began = time.perf_counter()
+        await run()
+        return time.perf_counter() - began
+
+    return min(asyncio.run(timed()) for _ in range(ROUNDS)) / count * 1000
+
+
+async def _bare() -> None:
+    slots = asyncio.Semaphore(8)
+
+    async def nothing() -> None:
+        async with slots:
+            pass
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(WIDE):
+            group.create_task(nothing(), name=f"n{number}")
+
+
+def _pydantic_graph_ms() -> float:
+    from pydantic_graph import GraphBuilder, StepContext
+
+    builder = GraphBuilder(input_type=int, output_type=int)
+    previous: Any = builder.start_node
+    for number in range(LONG):
+
+        @builder.step(node_id=f"n{number}")
+        async def nothing(context: StepContext[None, None, int]) -> int:
+            return context.inputs
+
+        builder.add_edge(previous, nothing)
+        previous = nothing
+    builder.add_edge(previous, builder.end_node)
+    graph = builder.build()
+
+    async def run() -> None:
+        await graph.run(inputs=1)
+
+    return _best_ms(run, LONG)
+
+
+def _langgraph_ms() -> float:
+    from langgraph.func import entrypoint, task
+
+    @task
+    async def nothing(value: int) -> int:
+        return value
+
+    @entrypoint()
+    async def flow(count: int) -> int:
+        for number in range(count):
+            await nothing(number)
+        return count
+
+    async def run() -> None:
+        await flow.ainvoke(LONG)
+
+    return _best_ms(run, LONG)
+
+
+def _prefect_ms() -> float:
+    os.environ.update(PREFECT_LOGGING_LEVEL="CRITICAL", PREFECT_SERVER_ANALYTICS_ENABLED="false")
+    os.environ["PREFECT_HOME"] = tempfile.mkdtemp()
+    from prefect import flow, task
+    from prefect.testing.utilities import prefect_test_harness
+
+    @task
+    async def nothing(value: int) -> int:
+        return value
+
+    @flow
+    async def chain() -> None:
+        for number in range(LONG):
+            await nothing(number)
+
+    with prefect_test_harness():
+        return _best_ms(chain, LONG)
+
+
+def _dagster_ms() -> float:
+    from dagster import DagsterInstance, job, op
+
+    logging.disable(logging.CRITICAL)
+
+    @op
+    def nothing(value: int) -> int:
+        return value
+
+    @job
+    def chain() -> None:
+        value = nothing.alias("n0")()
+        for number in range(1, LONG):
+            value = nothing.alias(f"n{number}")(value)
+
+    began = time.perf_counter()
+    result = chain.execute_in_process(
+        run_config={"ops": {"n0": {"inputs": {"value": 1}}}},
+        instance=DagsterInstance.ephemeral(),
+    )
+    assert result.success
+    logging.disable(logging.NOTSET)
+    return (time.perf_counter() - began) / LONG * 1000
+
+
+OTHERS: dict[str, tuple[str, Callable[[], float]]] = {
+    "pydantic-graph": ("pydantic_graph", _pydantic_graph_ms),
+    "LangGraph functional": ("langgraph", _langgraph_ms),
+    "Prefect": ("prefect", _prefect_ms),
+    "Dagster": ("dagster", _dagster_ms),
+}
+
+
+def main() -> int:
+    """Prints ms per phase and ratios; 1 if orchcore is above a limit."""
+    bare = _best_ms(_bare, WIDE)
+    print(f"{'bare TaskGroup + Semaphore':44} {bare:8.4f} ms per phase")
+    failed = False
+    with tempfile.TemporaryDirectory() as folder:
+        for name, nodes in (("1,000 independent", _wide()), ("chain of 100", _long())):
+            for record in (False, True):
+                took = _orchcore_ms(nodes, Path(folder), record=record)
+                failed |= took > LIMIT_MS[record]
+                title = f"orchcore, {name}, {'with' if record else 'no'} journal"
+                print(
+                    f"{title:44} {took:8.4f} ms per phase   {took / bare:7.1f} x bare"
+                    f"   (limit {LIMIT_MS[record]} ms)"
+                )
+    for name, (module, measure) in OTHERS.items():
+        if importlib.util.find_spec(module) is None:
+            print(f"{name:44} not installed: uv sync --group benchmarks")
+            continue
+        try:
+            took = measure()
+        except Exception as error:  # noqa: BLE001  another project's release may not start at all
+            print(f"{name:44} cannot be measured: {type(error).__name__}: {str(error)[:80]}")
+            continue
+        print(f"{name + ', 100 in a row':44} {took:8.4f} ms per phase   {took / bare:7.1f} x bare")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

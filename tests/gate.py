@@ -1,0 +1,83 @@
+"""The gate: every check that a change must pass, the same here and in CI.
+
+    uv run --group dev tests/gate.py            # all
+    uv run --group dev tests/gate.py tests      # some, by name
+
+Each step prints its own output; the first line of the end says which steps failed.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BENCHMARKS = ("bench_phases", "bench_journal", "bench_launch", "bench_import", "bench_stop")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One check.
+
+    Attributes:
+        name: What it is called on the command line.
+        argv: What is run, in the project's folder.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+
+
+def _python(*argv: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", *argv)
+
+
+STEPS = (
+    Step("format", _python("ruff", "format", "--check", ".")),
+    Step("lint", _python("ruff", "check", ".")),
+    Step("layers", (str(Path(sys.executable).parent / "lint-imports"), "--no-cache")),
+    Step("mypy", _python("mypy")),
+    Step("pyright", _python("pyright")),
+    Step("tests", _python("coverage", "run", "-m", "pytest", "-q")),
+    Step("combine", _python("coverage", "combine", "--quiet")),
+    Step("coverage", _python("coverage", "report", "--fail-under=90")),
+    *(
+        Step(name, (sys.executable, f"tests/benchmarks/{name}.py"))
+        for name in BENCHMARKS
+        if (ROOT / f"tests/benchmarks/{name}.py").exists()
+    ),
+)
+
+
+def main(names: list[str]) -> int:
+    """Runs the steps called *names*, or all; gives the number of failed ones."""
+    unknown = set(names) - {step.name for step in STEPS}
+    if unknown:
+        print(f"no such step: {', '.join(sorted(unknown))}; there are: {_names()}")
+        return 4
+    # a test starts orchcore as a user does: by name, with the reports of this environment
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    env = {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": ""}
+    failed = [
+        step.name for step in STEPS if (not names or step.name in names) and _fails(step, env)
+    ]
+    print(f"\ngate: {'failed: ' + ', '.join(failed) if failed else 'all passed'}")
+    return 1 if failed else 0
+
+
+def _names() -> str:
+    return ", ".join(step.name for step in STEPS)
+
+
+def _fails(step: Step, env: dict[str, str]) -> bool:
+    print(f"\n=== {step.name}: {' '.join(step.argv[1:] or step.argv)}", flush=True)
+    began = time.monotonic()
+    code = subprocess.run(step.argv, cwd=ROOT, env=env, check=False).returncode
+    print(f"=== {step.name}: exit {code} after {time.monotonic() - began:.0f} s", flush=True)
+    return code != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
