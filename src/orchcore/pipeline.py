@@ -2,12 +2,15 @@
 
 import inspect
 import os
+import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from pydantic import SecretStr
 
 from orchcore.agents.adapters.finder import find_adapters
 from orchcore.agents.tree import Trees
@@ -115,11 +118,20 @@ async def _recorded(plan: Plan, *, record: bool) -> AsyncGenerator[tuple[Recorde
             yield NullRecorder(), RunFolder("none", Path(folder))
         return
     kept = ProjectFolder.at(plan.folder).new_run()
-    recorder = JournalRecorder.open(kept, Origin.here(str(plan.orchfile)))
+    recorder = JournalRecorder.open(kept, Origin.here(str(plan.orchfile), _argv(plan)))
     try:
         yield recorder, kept
     finally:
         await recorder.close()
+
+
+def _argv(plan: Plan) -> tuple[str, ...]:
+    """Our command line with the values of secret parameters masked."""
+    words = tuple(sys.argv)
+    for value in plan.parameters.values():
+        if isinstance(value, SecretStr) and (secret := value.get_secret_value()):
+            words = tuple(word.replace(secret, "***") for word in words)
+    return words
 
 
 def _declaring(target: Any) -> tuple[Collection, str]:

@@ -1,19 +1,23 @@
 """What signals do to a run that goes on.
 
-The first SIGINT, SIGTERM or SIGHUP ends it in order, the second in a hurry. ^Z stops the agents
-and then us; what wakes us up wakes them up. asyncio calls these handlers between two steps of the
-loop, so they may touch the run.
+The first SIGINT, SIGTERM or SIGHUP ends it in order, the second in a hurry; asyncio hears them
+between two steps of the loop, so they may touch the run. The third does not ask the loop, which
+user code may block: this process is gone at once, and the keeper ends what is below it. ^Z stops
+the agents and then us; what wakes us up wakes them up.
 """
 
 import asyncio
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Literal, Protocol
 
+from orchcore.cli.outcomes import INTERRUPTED
 from orchcore.execution.control import Control
 
 _ONE_PRESS_S = 0.25
@@ -39,7 +43,7 @@ class Presses:
     _counted: int = 0
     _last_at: float = float("-inf")
 
-    def heard(self, now: float) -> Literal["stop", "hurry"] | None:
+    def heard(self, now: float) -> Literal["stop", "hurry", "give up"] | None:
         """What a signal at *now* (monotonic seconds) asks for; ``None``: nothing new.
 
         Two signals within 0.25 s are one.
@@ -49,7 +53,7 @@ class Presses:
         self._last_at = now
         self._counted += 1
         if self._counted > 2:
-            return None
+            return "give up"
         return "stop" if self._counted == 1 else "hurry"
 
 
@@ -63,6 +67,7 @@ def heeding_signals(control: Control, screen: Screen) -> Generator[None]:
     handlers = dict(_handlers(loop, control, screen))
     for number, handler in handlers.items():
         loop.add_signal_handler(number, handler)
+    _leave_a_way_out(set(handlers) - {signal.SIGTSTP})
     try:
         yield
     finally:
@@ -81,7 +86,7 @@ def _handlers(
                 control.stop(name)
             case "hurry":
                 control.hurry()
-            case None:
+            case _:
                 pass
 
     yield signal.SIGINT, lambda: end("SIGINT")
@@ -90,6 +95,21 @@ def _handlers(
         yield signal.SIGHUP, lambda: end("SIGHUP")
     if signal.getsignal(signal.SIGTSTP) is not signal.SIG_IGN:
         yield signal.SIGTSTP, lambda: _stop_ourselves(loop, control, screen)
+
+
+def _leave_a_way_out(numbers: set[signal.Signals]) -> None:
+    """Ends this process at the third of *numbers*, also while the loop is blocked."""
+    presses = Presses()
+
+    def count(_number: int, _frame: FrameType | None) -> None:
+        if presses.heard(time.monotonic()) == "give up":
+            shows_the_cursor = b"\x1b[?25h" if os.isatty(2) else b""
+            os.write(2, shows_the_cursor + b"\ngiven up: the run was not ended in order\n")
+            os._exit(INTERRUPTED)
+
+    for number in numbers:
+        signal.signal(number, count)  # in the place of asyncio's handler, which does nothing
+        signal.siginterrupt(number, False)  # as asyncio has it
 
 
 def _stop_ourselves(loop: asyncio.AbstractEventLoop, control: Control, screen: Screen) -> None:

@@ -188,6 +188,7 @@ class TurnDesk:
         return result, told
 
     def _started(self, turn: str, choice: Choice, invocation: Invocation) -> TurnStarted:
+        goes_on = invocation.resume is not None and not invocation.fork
         return TurnStarted(
             time.time(),
             self._node,
@@ -198,8 +199,9 @@ class TurnDesk:
             choice.model,
             invocation.prompt,
             str(invocation.folder),
-            invocation.new_session_id if invocation.resume is None else invocation.resume,
+            invocation.resume if goes_on else invocation.new_session_id,
             invocation.resume,
+            choice.limits.idle_s,
         )
 
     def _stalled(self, turn: str, idle_s: float, failure: Failure) -> AgentStalled:

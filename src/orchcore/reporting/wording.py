@@ -1,5 +1,6 @@
 """The words of a row: what each node or instance is said to do, in every mode the same."""
 
+import re
 from dataclasses import dataclass
 
 from orchcore.events import RunStarted
@@ -16,6 +17,7 @@ from orchcore.reporting.sanitize import clean_lines
 from orchcore.reporting.story import Story
 from orchcore.reporting.styled import Line, Style
 
+_PLACE = re.compile(r"\.py:\d+")
 _QUIET_S = 3.0
 """Silence that is not worth mentioning."""
 
@@ -148,8 +150,14 @@ def _ended_row(leaf: Leaf, story: Story, glyphs: Glyphs) -> Row:
         shown_duration(leaf.elapsed_s(0.0)) if timed else "",
         cost_text(leaf),
         ended_text(leaf, story),
-        story.node_of(leaf).drawn.where if leaf.state == "skipped" else "",
+        _place(leaf, story),
     )
+
+
+def _place(leaf: Leaf, story: Story) -> str:
+    """Where a skipped node is declared, unless its reason says where it was decided."""
+    told = _PLACE.search(reason_of(leaf)) is not None
+    return story.node_of(leaf).drawn.where if leaf.state == "skipped" and not told else ""
 
 
 def _outcome(leaf: Leaf, story: Story) -> str:
