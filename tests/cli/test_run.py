@@ -1,0 +1,164 @@
+"""``orchcore run``, as a real process with the demo agent."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cli.commands import ORCHCORE, SMALL, orchcore, project, quiet_environ
+
+DEMO = ("--agent", "demo", "--progress", "plain")
+
+GATED = """\
+from orchcore import approve, phase, use
+
+@phase
+async def plan() -> list[str]:
+    return ["dig", "\\x1b]0;owned\\x07fill"]
+
+approved = approve(plan, lambda steps: f"Do these {len(steps)} steps?")
+
+@phase
+async def done(steps: list[str] = use(approved)) -> int:
+    return len(steps)
+"""
+FAILING = """\
+import asyncio
+from orchcore import each, phase
+
+@phase(parallel=1)
+async def work(item: int = each([1, 2, 3, 4])) -> int:
+    raise ValueError(f"no {item}")
+"""
+
+
+def test_whole_run_passes(tmp_path: Path) -> None:
+    """A run of agents and phases passes, is recorded and shown, and exits 0."""
+    project(tmp_path)
+    done = orchcore(*DEMO, "--task", "a wall", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 passed" in done.stdout
+    assert "SIMULATED" in done.stdout
+    listed = orchcore("runs", cwd=tmp_path).stdout
+    assert "exit 0" in listed
+    assert listed.split()[0] in done.stdout
+
+
+def test_target_limits_the_run(tmp_path: Path) -> None:
+    """Only the target and what it needs is run."""
+    done = orchcore("plan", *DEMO, cwd=project(tmp_path), env={})
+    assert done.returncode == 4  # the command plan has no --progress
+    done = orchcore("run", "plan", *DEMO, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "verdict" not in done.stdout
+
+
+def test_failure_exits_1(tmp_path: Path) -> None:
+    """A failed phase makes exit code 1; -x and --maxfail end the run early."""
+    project(tmp_path, FAILING)
+    done = orchcore("--progress", "plain", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "4 failed" in done.stdout
+    assert "1 failed" in orchcore("-x", "--progress", "plain", cwd=tmp_path).stdout
+    assert "2 failed" in orchcore("--maxfail", "2", "--progress", "plain", cwd=tmp_path).stdout
+
+
+def test_gate_without_a_terminal_pauses(tmp_path: Path) -> None:
+    """Nobody can be asked without a terminal: exit 10. --yes answers."""
+    project(tmp_path, GATED)
+    paused = orchcore("--progress", "plain", cwd=tmp_path)
+    assert paused.returncode == 10
+    piped = orchcore("--progress", "plain", cwd=tmp_path, text="y\n")
+    assert piped.returncode == 10
+    yes = orchcore("--yes", "--progress", "plain", cwd=tmp_path)
+    assert yes.returncode == 0
+
+
+def test_json_progress_is_json_only(tmp_path: Path) -> None:
+    """--progress json writes one event per line on stdout; people read stderr."""
+    done = orchcore("--agent", "demo", "--progress", "json", cwd=project(tmp_path))
+    kinds = [json.loads(line)["kind"] for line in done.stdout.splitlines()]
+    assert (kinds[0], kinds[-1]) == ("run_started", "run_ended")
+    assert "2 passed" in done.stderr
+
+
+def test_quiet_progress_is_the_summary(tmp_path: Path) -> None:
+    """--progress quiet shows the summary only."""
+    done = orchcore("--agent", "demo", "--progress", "quiet", cwd=project(tmp_path))
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) <= 4
+
+
+def test_reader_that_leaves_does_not_end_the_run(tmp_path: Path) -> None:
+    """With stdout closed the run goes on, is recorded, and exits as it would; stderr is silent."""
+    project(tmp_path)
+    for progress in ("plain", "json", "quiet"):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [*ORCHCORE, "--agent", "demo", "--progress", progress],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            env=quiet_environ(),
+            text=True,
+            check=False,
+        )
+        os.close(writing)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+        assert "Exception ignored" not in done.stderr
+    assert orchcore("runs", cwd=tmp_path).stdout.count("exit 0") == 3
+
+
+def test_tty_progress_needs_a_terminal(tmp_path: Path) -> None:
+    """--progress tty into a pipe is a usage error."""
+    done = orchcore("--agent", "demo", "--progress", "tty", cwd=project(tmp_path))
+    assert done.returncode == 4
+    assert "progress-needs-terminal" in done.stderr
+
+
+def test_warnings_are_drawn_before_the_run(tmp_path: Path) -> None:
+    """What planning warns of stands on stderr, and the run goes on."""
+    source = (
+        SMALL.replace("@agent\n", '@agent(parallel=2, permission="edit")\n')
+        .replace("plan: str = use", "plan: list[str] = use")
+        .replace("-> str:\n    return plan", "-> int:\n    return len(plan)")
+    )
+    done = orchcore(*DEMO, cwd=project(tmp_path, source))
+    assert done.returncode == 0, done.stderr
+    assert "warning[shared-edits]" in done.stderr
+
+
+def test_parameter_from_stdin_and_file(tmp_path: Path) -> None:
+    """A text parameter takes - for stdin and @file for a file's content."""
+    project(tmp_path)
+    assert orchcore("--task", "-", *DEMO, cwd=tmp_path, text="from stdin").returncode == 0
+    (tmp_path / "task.txt").write_text("from a file")
+    assert orchcore("--task", "@task.txt", *DEMO, cwd=tmp_path).returncode == 0
+    prompts = json.dumps([json.loads(orchcore("show", "--json", cwd=tmp_path).stdout)["events"]])
+    assert "from a file" in prompts
+    assert orchcore("--task", "@nosuch.txt", *DEMO, cwd=tmp_path).returncode == 4
+
+
+def test_no_agent_is_explained(tmp_path: Path) -> None:
+    """An agent that is not named anywhere is an error that offers the demo agent."""
+    done = orchcore(cwd=project(tmp_path))
+    assert done.returncode == 4
+    assert "--agent demo" in done.stderr
+
+
+@pytest.mark.parametrize("way", ["-m", "script"])
+def test_both_ways_to_start_are_one(tmp_path: Path, way: str) -> None:
+    """`python -m orchcore` and the installed script are the same program."""
+    script = Path(ORCHCORE[0]).with_name("orchcore")
+    if way == "script" and not script.exists():
+        pytest.skip("the script is not installed")
+    command = ORCHCORE if way == "-m" else [str(script)]
+    done = subprocess.run(
+        [*command, "list"], cwd=project(tmp_path), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.split()[0]) == (0, "plan")
