@@ -148,7 +148,9 @@ def no_agent(adapters: Mapping[str, Adapter]) -> Problem:
     found = sorted(
         name
         for name, adapter in adapters.items()
-        if adapter.program and installed(adapter, path) is not None
+        if adapter.program
+        and not adapter.capabilities.simulated
+        and installed(adapter, path) is not None
     )
     listed = f"installed here: {', '.join(found)}" if found else "no agent CLI is installed here"
     return Problem(

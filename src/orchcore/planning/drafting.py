@@ -69,7 +69,7 @@ def draft(collection: Collection, request: Request) -> Plan:
     nodes = bench.nodes()
     steps = {step: bench.options_of(step, name) for name, step in collection.steps.items()}
     problems = [*wiring.problems(collection), *wrong_names, *bench.problems, *_cycle(nodes)]
-    errors = [problem for problem in problems if not problem.warning]
+    errors = sorted((p for p in problems if not p.warning), key=_place)
     if errors:
         raise CollectionError(*errors, *wrong_values)
     if wrong_values:
@@ -193,6 +193,11 @@ class _Bench:
             self.problems += _shared_edits(node)
         self.problems += axis_problems(node, each)
         return node
+
+
+def _place(problem: Problem) -> tuple[str, int]:
+    where = problem.where
+    return ("", 0) if where is None else (str(where.path), where.line)
 
 
 def _each(node: PlannedNode) -> Iterator[tuple[str, Each]]:

@@ -15,7 +15,7 @@ from orchcore.collection.reach import signature
 from orchcore.declarations.edges import UNSET, Each, Param
 from orchcore.declarations.location import line_at
 from orchcore.declarations.nodes import Declared, Node
-from orchcore.errors import CollectionError, Problem, did_you_mean
+from orchcore.errors import Problem, did_you_mean
 from orchcore.planning.annotations import hints, is_list, is_secret, plain, shown
 from orchcore.planning.plan import ParameterSpec
 
@@ -37,19 +37,15 @@ class _Use:
 
 
 def parameter_specs(collection: Collection) -> tuple[ParameterSpec, ...]:
-    """Every parameter of *collection*, in the order of first use.
+    """Every parameter of *collection* that is declared right, in the order of first use.
 
-    Raises:
-        CollectionError: A name is missing, reserved, or used twice with different meaning.
+    What is wrong with others is reported by ``draft``, with everything else.
     """
-    specs, problems = gathered(collection)
-    if problems:
-        raise CollectionError(*problems)
-    return specs
+    return gathered(collection)[0]
 
 
 def gathered(collection: Collection) -> tuple[tuple[ParameterSpec, ...], tuple[Problem, ...]]:
-    """The same without raising: the specs that are right, and the problems."""
+    """The parameters of *collection* that are declared right, and the problems of the others."""
     specs: dict[str, ParameterSpec] = {}
     problems: list[Problem] = []
     for use in _uses(collection):

@@ -195,6 +195,10 @@ def _mismatch(wire: Wire, found: Found) -> Iterator[Problem]:
             f"'{source.name}' gives {shown(gives)}, but '{found.id}' expects "
             f"{shown(wire.annotation)} for parameter '{wire.parameter}'",
             found.where,
+            (
+                f"take what it gives:   {wire.parameter}: {shown(gives)} = use({source.name})",
+                f"or derive the other:   use({source.name}.pick(lambda value: ...))",
+            ),
         )
 
 
