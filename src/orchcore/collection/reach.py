@@ -38,7 +38,7 @@ def roots(what: object) -> Iterator[Root]:
         case Node() | Approval() | Resource():
             yield what
         case Picked() | Session() | FanSession() | Settled() | FanSettled():
-            yield from roots(derived_from(cast("Derived", what)))
+            yield from roots(derived_from(cast("Any", what)))
         case Either():
             yield from roots(what.first)
             yield from roots(what.second)

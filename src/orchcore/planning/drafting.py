@@ -9,7 +9,7 @@ from typing import Any, cast
 from orchcore.collection.gathering import Collection, Found
 from orchcore.collection.reach import Root, roots
 from orchcore.declarations.edges import Each, Maybe, Param, Use
-from orchcore.declarations.gates import Approval, FanGate
+from orchcore.declarations.gates import Approval
 from orchcore.declarations.nodes import Node
 from orchcore.declarations.sources import Condition, FanOut, FanSession, Session, Source
 from orchcore.errors import CollectionError, Problem, UsageError
@@ -133,7 +133,7 @@ class _Bench:
         gate = cast("Approval", found.declared)
         fan = None
         edge: Use | Each = Use(gate.source)
-        if isinstance(gate, FanGate):
+        if gate.per_item:
             edge = Each(gate.source, None, None)
             one = axis(edge, "value", self._values, self._fans)
             fan = Fan(_GATE_PARALLEL, None, (one,), one.origin)
@@ -149,7 +149,7 @@ class _Bench:
         if talk is not None:
             wires = (Wire(CONVERSATION, talk, None), *wires)
         raw_after = spec.options.get("after", ())
-        after: tuple[Any, ...] = tuple(raw_after) if isinstance(raw_after, list | tuple) else ()
+        after = tuple(cast("list[Any]", raw_after)) if isinstance(raw_after, list | tuple) else ()
         node = PlannedNode(
             found.id,
             declared,
@@ -158,7 +158,7 @@ class _Bench:
             wires,
             self.options_of(declared, found.id),
             when=self._when(declared, found),
-            after=tuple(source for source in after if isinstance(source, Source)),
+            after=tuple(one for one in after if isinstance(cast("object", one), Source)),
             returns=hints(spec.fn).get("return"),
         )
         return self._fanned(node, declared)
