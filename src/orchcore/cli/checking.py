@@ -16,6 +16,7 @@ from orchcore.cli.output import say
 from orchcore.cli.shared_options import selecting
 from orchcore.config import upwards
 from orchcore.errors import shown_path
+from orchcore.reporting.figures import counted
 
 FAILED = 1
 
@@ -65,7 +66,7 @@ def check_command(ctx: click.Context, /, **_: object) -> int:
     Exit codes: 0 nothing found, 1 the type checker found something, 4 orchcore did.
     """
     plan = plan_of(ctx, complete=False)
-    counts = f"{len(plan.nodes)} phases, {len(plan.specs)} parameters"
+    counts = f"{counted(len(plan.nodes), 'phase')}, {counted(len(plan.specs), 'parameter')}"
     say(f"{shown_path(plan.orchfile)}: {counts}, wired and planned\n")
     found = find_checker(plan.folder, os.environ.get("PATH"))
     if found is None:

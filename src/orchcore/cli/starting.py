@@ -15,9 +15,8 @@ from orchcore.errors import Problem, UsageError, shown_path
 _ORCHFILE = '''\
 """Plans a task, asks you, carries it out, and has the result reviewed."""
 
-from pydantic import BaseModel
-
 from orchcore import Agent, agent, approve, each, param, phase, use
+from pydantic import BaseModel
 
 
 class Plan(BaseModel):
@@ -32,7 +31,7 @@ class Review(BaseModel):
 @agent
 async def plan(ai: Agent, task: str = param(help="what to do")) -> Plan:
     """Reads the project and plans; changes nothing."""
-    return await ai.ask(f"Plan this task in at most five steps, change nothing yet: {task}", Plan)
+    return await ai.ask(f"Plan in at most five steps, change nothing: {task}", Plan)
 
 
 approved = approve(plan, lambda plan: f"Carry out these {len(plan.steps)} steps?")
@@ -41,7 +40,7 @@ approved = approve(plan, lambda plan: f"Carry out these {len(plan.steps)} steps?
 @agent(permission="edit", timeout="30m")
 async def implement(ai: Agent = use(plan.session), plan: Plan = use(approved)) -> str:
     """Goes on in the planner's conversation."""
-    return await ai.ask(f"Carry out these steps, then say what you changed: {plan.steps}")
+    return await ai.ask(f"Carry out these steps, then sum up: {plan.steps}")
 
 
 @agent(parallel=2)
@@ -58,7 +57,8 @@ async def review(
 async def verdict(reviews: list[Review] = use(review)) -> str:
     """Plain Python, no agent."""
     remarks = [remark for review in reviews for remark in review.remarks]
-    return "approved" if all(review.approved for review in reviews) else "; ".join(remarks)
+    approved = all(review.approved for review in reviews)
+    return "approved" if approved else "; ".join(remarks)
 '''
 _RUFF = """\
 # use(...) and its kin are markers, safe as defaults (B008)
