@@ -36,7 +36,8 @@ def collected(folder: Path, body: str) -> Collection:
 
 def planned(folder: Path, body: str, **request: Any) -> Plan:
     """The plan of an orchfile of *body*; keywords as in ``Request``."""
-    return draft(collected(folder, body), Request(**{"environ": {}, **request}))
+    environ: Mapping[str, str] = request.pop("environ", {})
+    return draft(collected(folder, body), Request(environ=environ, **request))
 
 
 def rehearsal(folder: Path, body: str, script: Script | None = None, **setup: Any) -> Rehearsal:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Coroutine, Generator, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from orchcore.errors import OutsideRunError, Problem
 from orchcore.policies import Duration, duration_s
@@ -169,7 +169,8 @@ async def gather[T](
     """
     if limit is not None and limit < 1:
         raise ValueError(f"gather(limit={limit}): at least one call must be allowed to run")
-    waiting = _Waiting(enumerate(calls), {})
+    drawn = iter(calls)
+    waiting = _Waiting(enumerate(drawn), {})
     outcome = _Outcome[T](quorum is None)
     try:
         async with asyncio.TaskGroup() as group:
@@ -180,10 +181,11 @@ async def gather[T](
             else:
                 for number in range(limit):
                     group.create_task(outcome.draw(waiting), name=f"gather-worker-{number}")
-    except ExceptionGroup:
-        raise outcome.failed[0] from None
+    except ExceptionGroup as errors:
+        # the iterable itself may have raised: then no call did
+        raise (outcome.failed or cast("Any", errors).exceptions)[0] from None
     finally:
-        waiting.close()
+        waiting.close(drawn)
     if quorum is not None and len(outcome.done) < quorum:
         raise _too_few(len(outcome.done), quorum, outcome.failed)
     return [outcome.done[index] for index in sorted(outcome.done)]
@@ -196,12 +198,23 @@ class _Waiting:
     calls: Iterator[tuple[int, Awaitable[Any]]]
     taken: dict[int, Awaitable[Any]]
 
-    def close(self) -> None:
-        """Closes coroutines that will never run, so that none is reported as forgotten."""
-        left = [*self.taken.values(), *(call for _, call in self.calls)]
+    def close(self, drawn: Iterator[Awaitable[Any]]) -> None:
+        """Closes coroutines that will never run, so that none is reported as forgotten.
+
+        A generator is closed and not drawn from any more: it may have no end.
+        """
+        left = list(self.taken.values())
+        if isinstance(drawn, Generator):
+            drawn.close()
+        else:
+            left.extend(call for _, call in self.calls)
         for call in left:
             if isinstance(call, Coroutine):
                 call.close()
+
+
+class _FirstFailed(Exception):  # noqa: N818  never seen by users
+    """Ends the group; stands in for ``SystemExit``, too, which would end the event loop."""
 
 
 @dataclass(slots=True)
@@ -210,15 +223,15 @@ class _Outcome[T]:
 
     stop_at_first: bool
     done: dict[int, T] = field(default_factory=dict[int, T])
-    failed: list[Exception] = field(default_factory=list[Exception])
+    failed: list[BaseException] = field(default_factory=list[BaseException])
 
     async def settle(self, index: int, waiting: _Waiting) -> None:
         try:
             self.done[index] = await waiting.taken.pop(index)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.failed.append(error)
             if self.stop_at_first:
-                raise
+                raise _FirstFailed from error
 
     async def draw(self, waiting: _Waiting) -> None:
         for index, call in waiting.calls:
@@ -226,7 +239,7 @@ class _Outcome[T]:
             await self.settle(index, waiting)
 
 
-def _too_few(succeeded: int, quorum: int, failed: list[Exception]) -> TurnFailed:
+def _too_few(succeeded: int, quorum: int, failed: list[BaseException]) -> TurnFailed:
     first = f"; first failure: {failed[0]}" if failed else ""
     total = succeeded + len(failed)
     return TurnFailed(

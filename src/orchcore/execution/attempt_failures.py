@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+from orchcore.declarations.body import Skip
 from orchcore.errors import OrchcoreError, shown_path
 from orchcore.results import Failure, TurnFailed
 
@@ -20,8 +21,10 @@ _NOT_THE_USERS = (
 
 def failure_of(error: BaseException) -> Failure:
     """*error* as a failure; the first leaf speaks for an exception group."""
-    first, *others = _leaves(error)
-    more = f" (and {len(others)} more)" if others else ""
+    leaves = list(_leaves(error))
+    # an error that another attempt cannot mend speaks for the others
+    first = next((leaf for leaf in leaves if not _transient(leaf)), leaves[0])
+    more = f" (and {len(leaves) - 1} more)" if len(leaves) > 1 else ""
     match first:
         case TurnFailed() if not more:
             return first.failure
@@ -32,11 +35,17 @@ def failure_of(error: BaseException) -> Failure:
             problem = first.problems[0]
             hint = f" (help: {first.hint})" if first.hint else ""
             return Failure("error", f"error[{problem.code}]: {problem.message}{hint}{more}")
+        case Skip():
+            return Failure("skipped", str(first) or "the body raised Skip")
         case asyncio.CancelledError():
-            return Failure("error", f"the body was cancelled by its own code{more}")
+            return Failure("cancelled", f"cancelled{more}")
         case _:
             text = "".join(traceback.format_exception_only(first)).strip().splitlines()[0]
             return Failure("error", text + more)
+
+
+def _transient(error: BaseException) -> bool:
+    return isinstance(error, TurnFailed) and error.failure.transient
 
 
 def frames_of(error: BaseException) -> str:

@@ -14,11 +14,12 @@ from orchcore.errors import OrchcoreError
 from orchcore.events import AttemptStarted, RetryScheduled
 from orchcore.execution.attempt_failures import failure_of, frames_of
 from orchcore.execution.bodies import RunningBody, Scene
-from orchcore.execution.endings import Ending, Missing, SessionRef, Spent
+from orchcore.execution.endings import Ending, Missing, SessionRef
 from orchcore.execution.handle import Conversation
 from orchcore.execution.limits import Deadline
 from orchcore.execution.opening import Opened
 from orchcore.execution.resolving import Cell
+from orchcore.execution.shielding import finished
 from orchcore.execution.storing import brief, stored
 from orchcore.execution.turns import Attempt, Resumed
 from orchcore.planning.drafting import CONVERSATION
@@ -28,12 +29,16 @@ from orchcore.results import Failure
 BACKOFF = Backoff(base_s=1.0, cap_s=60.0)
 
 
+OPTIONS = ("cli", "model", "cwd")
+"""Options that may be edges; as inputs they have names that no parameter can have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What one instance runs with.
+    """What one attempt runs with.
 
     Attributes:
-        values: Of its parameters, those from instance-scoped resources still missing.
+        values: Of its parameters, by name.
         cli, model, cwd: Resolved options; ``None`` where nothing was said.
     """
 
@@ -42,9 +47,20 @@ class Inputs:
     model: object = None
     cwd: object = None
 
+    @classmethod
+    def of(cls, values: Mapping[str, object]) -> "Inputs":
+        """Parameters and resolved options, told apart."""
+        parameters = dict(values)
+        return cls(parameters, *(parameters.pop(option_input(name), None) for name in OPTIONS))
+
+
+def option_input(name: str) -> str:
+    """The name under which an option's value is an input."""
+    return f"\0{name}"
+
 
 type Late = Callable[[Opened], Awaitable[dict[str, object] | Missing]]
-"""Resolves what is opened anew for each attempt: instance-scoped resources."""
+"""Resolves what is opened on first use: resources."""
 
 
 class Attempts:
@@ -53,7 +69,7 @@ class Attempts:
     Args:
         scene: The run, as bodies see it.
         cell: The node or instance.
-        late: Opens its own resources, anew for each attempt.
+        late: Opens resources; its own ones anew for each attempt.
     """
 
     def __init__(self, scene: Scene, cell: Cell, late: Late) -> None:
@@ -62,10 +78,14 @@ class Attempts:
         self._node = cell.node
         self._id = cell.id
         self._late = late
-        self._spent = Spent()
+        self._spent = cell.spent
 
-    async def run(self, inputs: Inputs) -> Ending:
-        """How the instance ended; a cancellation is raised."""
+    async def run(self, values: Mapping[str, object]) -> Ending:
+        """How the instance ended; a cancellation is raised.
+
+        Args:
+            values: Of its parameters and of options that are edges, without resources.
+        """
         began = time.monotonic()
         attempts = self._node.options.retries + 1
         journalist = self._scene.office.journalist
@@ -74,7 +94,7 @@ class Attempts:
         while True:
             number += 1
             journalist.say(AttemptStarted(time.time(), self._id, number))
-            ending = await self._attempt(number, inputs)
+            ending = await self._attempt(number, values)
             failure = ending.failure
             last = number >= attempts or failure is None or not failure.transient
             if ending.state != "failed" or failure is None or last:
@@ -86,42 +106,39 @@ class Attempts:
             )
             await asyncio.sleep(delay_s)
 
-    async def _attempt(self, number: int, inputs: Inputs) -> Ending:
+    async def _attempt(self, number: int, values: Mapping[str, object]) -> Ending:
         opened = Opened(self._scene.plan.parameters, self._warn, self._scene.opened)
-        deadline = Deadline(self._node.options.timeout_s)
-        attempt = Attempt(self._id, number, deadline, self._spent)
+        attempt = Attempt(self._id, number, self._spent)
         body = RunningBody(self._scene, self._cell, attempt, opened)
         token = BODY.set(body)
         try:
-            return await self._with_inputs(body, opened, deadline, inputs)
+            late = await self._late(opened)
+            if isinstance(late, Missing):
+                return late.ending()
+            return await self._with_inputs(body, Inputs.of({**values, **late}))
         finally:
             if body.owns_tasks or opened:
                 await _leave(body, opened)
             BODY.reset(token)
             self._scene.janitor.body_ended(body, self._id)
 
-    async def _with_inputs(
-        self, body: RunningBody, opened: Opened, deadline: Deadline, inputs: Inputs
-    ) -> Ending:
-        late = await self._late(opened)
-        if isinstance(late, Missing):
-            return late.ending()
+    async def _with_inputs(self, body: RunningBody, inputs: Inputs) -> Ending:
         conversation = None
         try:
             values = {
-                name: self._handed(body, value, inputs)
-                for name, value in {**inputs.values, **late}.items()
+                name: self._handed(body, value, inputs) for name, value in inputs.values.items()
             }
             if self._node.role == "agent":
                 handed = values.pop(CONVERSATION, None)
                 conversation = handed or self._conversation(body, inputs)
         except OrchcoreError as error:
             return _failed(error)
-        return await self._outcome(deadline, cast("Conversation | None", conversation), values)
+        return await self._outcome(cast("Conversation | None", conversation), values)
 
     async def _outcome(
-        self, deadline: Deadline, conversation: Conversation | None, values: Mapping[str, object]
+        self, conversation: Conversation | None, values: Mapping[str, object]
     ) -> Ending:
+        deadline = Deadline(self._node.options.timeout_s)
         try:
             async with deadline:
                 value = await self._call(conversation, values)
@@ -137,8 +154,11 @@ class Attempts:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            return _failed(error)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
+            detail = "CancelledError: the body was cancelled by its own code"
+            return replace(_failed(error), reason=detail, failure=Failure("error", detail))
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  user code may raise anything
             return _failed(error)
         return self._passed(value, conversation)
 
@@ -151,7 +171,7 @@ class Attempts:
         return await cast("Node", self._node.declared).spec.fn(*front, **given)
 
     def _passed(self, value: object, conversation: Conversation | None) -> Ending:
-        if isinstance(value, Path) and not (self._scene.plan.folder / value).exists():
+        if isinstance(value, Path) and not _exists(self._scene.plan.folder / value):
             failure = Failure("error", f"gave a path that does not exist: {value}")
             return Ending("failed", reason=str(failure), failure=failure)
         session = conversation.ref if conversation is not None else None
@@ -167,6 +187,7 @@ class Attempts:
         book = self._scene.office.book
         asked = inputs.cli if isinstance(inputs.cli, str) else None
         choice = book.choice(book.name_for(asked), self._node.options, inputs.model, inputs.cwd)
+        body.agent = choice.name
         return Conversation(body.counter, choice)
 
     def _handed(self, body: RunningBody, value: object, inputs: Inputs) -> object:
@@ -181,7 +202,8 @@ class Attempts:
         if not isinstance(value, SessionRef):
             return value
         book = self._scene.office.book
-        choice = book.choice(value.agent, self._node.options, value.model, inputs.cwd)
+        model = inputs.model if inputs.model is not None else value.model
+        choice = book.choice(value.agent, self._node.options, model, inputs.cwd)
         session_id = value.session_id
         resumed = None if session_id is None else Resumed(session_id, fork=self._node.forks)
         return Conversation(body.counter, choice, resumed)
@@ -198,15 +220,17 @@ async def _leave(body: RunningBody, opened: Opened) -> None:
         await opened.close()
 
     closing = asyncio.get_running_loop().create_task(both(), name="tear-down")
-    cancelled: asyncio.CancelledError | None = None
-    while not closing.done():
-        try:
-            await asyncio.wait([closing])
-        except asyncio.CancelledError as error:
-            cancelled = error
+    cancelled = await finished(closing)
     closing.result()
     if cancelled is not None:
         raise cancelled
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _failed(error: BaseException) -> Ending:

@@ -5,27 +5,27 @@ import time
 from collections import Counter as Tally
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from orchcore.agents.commands import CommandRequest, run_command
 from orchcore.declarations.body import CommandLine, NodeFacts
-from orchcore.declarations.edges import Marker, Param, Use
+from orchcore.declarations.edges import UNSET, Marker, Param
 from orchcore.declarations.nodes import Callee
-from orchcore.declarations.resource import Resource
 from orchcore.errors import OrchcoreError, Problem
 from orchcore.events import SubStepEnded, SubStepStarted
 from orchcore.execution.attempt_failures import failure_of
 from orchcore.execution.endings import Missing
 from orchcore.execution.handle import Conversation, Counter
 from orchcore.execution.janitor import Janitor
-from orchcore.execution.limits import Deadline
+from orchcore.execution.limits import Deadline, waiting, working
 from orchcore.execution.opening import Opened
 from orchcore.execution.resolving import Cell
 from orchcore.execution.storing import stored
 from orchcore.execution.turns import Attempt, Office, TurnDesk
 from orchcore.planning.plan import NodeOptions, Plan
-from orchcore.planning.wiring import wires
+from orchcore.planning.wiring import is_resource_edge, own_parameters, wires
 from orchcore.results import Completed, Failure, TurnFailed
 
 
@@ -46,6 +46,10 @@ class Scene:
     janitor: Janitor
 
 
+_STEP: ContextVar[NodeOptions | None] = ContextVar("orchcore_step", default=None)
+"""Options of the step that runs here; ``None`` in the body itself."""
+
+
 class RunningBody:
     """Implements ``declarations.body.Body`` for one attempt of one instance.
 
@@ -54,6 +58,9 @@ class RunningBody:
         cell: The node or instance.
         attempt: Which attempt.
         opened: The attempt's resources.
+
+    Attributes:
+        agent: The name of its own agent, for steps that name none; ``None`` if it has none.
     """
 
     def __init__(self, scene: Scene, cell: Cell, attempt: Attempt, opened: Opened) -> None:
@@ -64,6 +71,7 @@ class RunningBody:
         self._opened = opened
         self._paths: Tally[str] = Tally()
         self._owned: set[asyncio.Task[None]] = set()
+        self.agent: str | None = None
         self.counter = Counter(scene.office.book, TurnDesk(scene.office, attempt), self.spawn)
 
     def facts(self) -> NodeFacts:
@@ -110,8 +118,8 @@ class RunningBody:
         began = self._begin("command", " ".join(line.argv))
         try:
             done = await self._in_slot(request)
-        except TurnFailed as error:
-            self._end(began, error.failure)
+        except BaseException as error:
+            self._end(began, failure_of(error))
             raise
         failure = _unchecked(done) if line.check else None
         self._end(began, failure, exit_code=done.exit_code)
@@ -126,18 +134,19 @@ class RunningBody:
         try:
             filled = {**await self._defaults(step, args, kwargs), **kwargs}
             value = await self._retried(step, options, args, filled)
-        except Exception as error:
+        except BaseException as error:
             self._end(began, failure_of(error))
             raise
         self._end(began, None, value=stored(value, None))
         return value
 
     async def _in_slot(self, request: CommandRequest) -> Completed:
-        office, deadline = self._scene.office, self._attempt.deadline
+        office = self._scene.office
         async with AsyncExitStack() as stack:
-            with deadline.waiting():
-                await stack.enter_async_context(office.slots.taken(self._options.limits))
-            with deadline.working():
+            with waiting():
+                options = _STEP.get() or self._options
+                await stack.enter_async_context(office.slots.taken(options.limits))
+            with working():
                 return await run_command(request, office.around.trees)
 
     async def _retried(
@@ -148,6 +157,7 @@ class RunningBody:
             if step.spec.role == "agent":
                 front = (self._conversation(options),)
             deadline = Deadline(options.timeout_s)
+            token = _STEP.set(options)
             try:
                 async with deadline:
                     return await step.spec.fn(*front, *args, **kwargs)
@@ -160,13 +170,13 @@ class RunningBody:
             except TurnFailed as error:
                 if not (left and error.failure.transient):
                     raise
+            finally:
+                _STEP.reset(token)
         raise AssertionError("a loop over attempts either returns or raises")
 
     def _conversation(self, options: NodeOptions) -> Conversation:
         book = self._scene.office.book
-        asked = options.cli if isinstance(options.cli, str) else None
-        if asked is None and isinstance(self._options.cli, str):
-            asked = self._options.cli
+        asked = options.cli if isinstance(options.cli, str) else self.agent
         choice = book.choice(book.name_for(asked), options, options.model, options.cwd)
         return Conversation(self.counter, choice)
 
@@ -175,22 +185,26 @@ class RunningBody:
     ) -> dict[str, object]:
         """Parameters of *step* that were not given and default to a param or a resource."""
         filled: dict[str, object] = {}
-        for wire in wires(step)[len(args) :]:
-            edge = wire.edge
-            if wire.parameter in kwargs or not isinstance(edge, Marker):
-                continue
-            if isinstance(edge, Param):
-                filled[wire.parameter] = self._scene.plan.parameters[edge.name or wire.parameter]
-            elif isinstance(edge, Use) and isinstance(cast("Any", edge.source), Resource):
-                found = await self._opened.value(cast("Any", edge.source))
-                if isinstance(found, Missing):
-                    raise TurnFailed(found.failure)
-                filled[wire.parameter] = found.value
-            else:
-                hint = f"{step.name}(..., {wire.parameter}=...)"
-                message = f"step '{step.name}' is called without '{wire.parameter}'"
-                raise OrchcoreError(Problem("arguments", message, step.declared_at, (hint,)))
+        given = {*list(own_parameters(step))[: len(args)], *kwargs}
+        for wire in wires(step):
+            if wire.parameter not in given and isinstance(wire.edge, Marker):
+                filled[wire.parameter] = await self._default(step, wire.parameter, wire.edge)
         return filled
+
+    async def _default(self, step: Callee, parameter: str, edge: Marker) -> object:
+        value: object = UNSET
+        if isinstance(edge, Param):
+            value = self._scene.plan.parameters.get(edge.name or parameter, edge.default)
+        elif is_resource_edge(edge):
+            found = await self._opened.source(cast("Any", edge).source)
+            if isinstance(found, Missing):
+                raise TurnFailed(found.failure)
+            return found.value
+        if value is not UNSET:
+            return value
+        hint = f"{step.name}(..., {parameter}=...)"
+        message = f"step '{step.name}' is called without '{parameter}'"
+        raise OrchcoreError(Problem("arguments", message, step.declared_at, (hint,)))
 
     def _begin(self, kind: Any, label: str) -> tuple[str, float]:
         name = label

@@ -38,7 +38,7 @@ class Gatekeeper:
             return Ending("failed", reason=detail, failure=Failure("error", detail))
         try:
             question = _question(gate.question, value)
-        except Exception as error:  # noqa: BLE001  user code: what it raises is a failure
+        except (Exception, SystemExit) as error:  # noqa: BLE001  user code raised: a failure
             failure = failure_of(error)
             return Ending("failed", reason=str(failure), failure=failure)
         began = time.monotonic()
@@ -55,17 +55,17 @@ class Gatekeeper:
         return Ending("passed", value, stored=kept, brief=brief(value), duration_s=duration_s)
 
     async def _answer(self, node: str, question: str, shown: str) -> Answer | None:
-        async with self._one:
+        if self._around.yes or self._around.approver is None:
             self._journalist.say(ApprovalAsked(time.time(), node, question, shown))
-            if self._around.yes:
-                answer = Answer(approved=True, by="--yes")
-            elif self._around.approver is None:
-                return None
-            else:
+            answer = Answer(approved=True, by="--yes") if self._around.yes else None
+        else:
+            async with self._one:
+                self._journalist.say(ApprovalAsked(time.time(), node, question, shown))
                 answer = await self._around.approver.ask(question, shown)
+        if answer is not None:
             given = ApprovalGiven(time.time(), node, answer.approved, answer.by)
             await self._journalist.commit(given)
-            return answer
+        return answer
 
 
 def _question(question: str | Callable[[Any], str], value: object) -> str:

@@ -4,22 +4,30 @@
 instances there are, ``own`` waits for what one instance alone needs.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from orchcore.collection.reach import roots
 from orchcore.declarations.edges import Each
 from orchcore.declarations.resource import Resource
-from orchcore.execution.attempts import Inputs, Late
+from orchcore.declarations.sources import FanSettled
+from orchcore.execution.attempts import OPTIONS, Late, option_input
 from orchcore.execution.endings import Missing, Value
 from orchcore.execution.opening import Opened
 from orchcore.execution.resolving import Resolver
-from orchcore.planning.fanning import Element, FanError, Shape, elements, expand, ordered, selected
+from orchcore.planning.fanning import (
+    Element,
+    FanError,
+    Shape,
+    elements,
+    expand,
+    ordered,
+    safe_label,
+    selected,
+)
 from orchcore.planning.plan import Axis, Fan, PlannedNode
 from orchcore.results import Failure
-
-_OPTIONS = ("cli", "model", "cwd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +62,17 @@ class InputDesk:
         wanted = [
             (name, edge)
             for name, edge in _edges(node)
-            if not isinstance(edge, Each) and not _opened_per_instance(edge)
+            if not isinstance(edge, Each) and (node.role == "gate" or not _opens(edge))
         ]
-        # resources last: nothing is opened for a node that will be skipped
-        wanted.sort(key=lambda pair: _opens(pair[1]))
         return await self._resolved(wanted, self._opened)
 
     def late(self, node: PlannedNode) -> Late:
-        """Resolves what is opened anew for each attempt."""
-        wanted = [(name, edge) for name, edge in _edges(node) if _opened_per_instance(edge)]
+        """Resolves resources: nothing is opened for an instance that does not run."""
+        wanted = [
+            (name, edge)
+            for name, edge in _edges(node)
+            if not isinstance(edge, Each) and _opens(edge)
+        ]
 
         async def resolve(opened: Opened) -> dict[str, object] | Missing:
             return await self._resolved(wanted, opened)
@@ -123,9 +133,11 @@ class InputDesk:
             return _named(axis, axis.items), axis.items
         if axis.kind == "fan":
             shapes = await self._resolver.shapes(cast("Any", axis.edge.source))
-            if isinstance(shapes, Missing):
+            if not isinstance(shapes, Missing):
+                return [Element(shape.position, shape.label) for shape in shapes], None
+            if not isinstance(axis.edge.source, FanSettled):
                 return shapes
-            return [Element(shape.position, shape.label) for shape in shapes], None
+            # without instances it has one outcome, that of the whole: an outcome is never missed
         found = await self._resolver.source(cast("Any", axis.edge.source), self._opened)
         if isinstance(found, Missing):
             return found
@@ -148,32 +160,18 @@ class InputDesk:
         return values
 
 
-def as_inputs(values: Mapping[str, object]) -> Inputs:
-    """Parameters and resolved options, told apart."""
-    options = {name: values.get(f"\0{name}") for name in _OPTIONS}
-    parameters = {
-        name: value for name, value in values.items() if name.removeprefix("\0") not in _OPTIONS
-    }
-    return Inputs(parameters | {n: values[n] for n in _OPTIONS if n in values}, **options)
-
-
 def _edges(node: PlannedNode) -> Iterator[tuple[str, object]]:
     """Parameters by name, option edges by a name that no parameter can have."""
     for wire in node.wires:
         yield wire.parameter, wire.edge
     options = node.options
-    for name, edge in (("cli", options.cli), ("model", options.model), ("cwd", options.cwd)):
+    for name, edge in zip(OPTIONS, (options.cli, options.model, options.cwd), strict=True):
         if edge is not None:
-            yield f"\0{name}", edge
+            yield option_input(name), edge
 
 
 def _opens(edge: object) -> bool:
     return any(isinstance(root, Resource) for root in roots(edge))
-
-
-def _opened_per_instance(edge: object) -> bool:
-    found = roots(edge)
-    return any(isinstance(root, Resource) and root.scope == "instance" for root in found)
 
 
 def _named(axis: Axis, items: tuple[object, ...]) -> list[Element]:
@@ -187,15 +185,19 @@ def _after(
     fan: Fan, shapes: Iterable[Shape], values: list[tuple[object, ...] | None]
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     for index, axis in enumerate(fan.axes):
-        listed = values[index]
-        if axis.edge.after is None or listed is None:
+        listed, after = values[index], axis.edge.after
+        if after is None or listed is None:
             continue
         for shape in shapes:
-            needs = axis.edge.after(listed[shape.picks[index]])
-            yield shape.label, tuple(safe for need in needs if (safe := _safe(need)))
+            yield shape.label, _labels(after, listed[shape.picks[index]])
 
 
-def _safe(label: object) -> str:
-    from orchcore.planning.fanning import safe_label
-
-    return safe_label(label) or str(label)
+def _labels(after: Callable[[Any], object], element: object) -> tuple[str, ...]:
+    try:
+        given: Any = after(element)
+        needs: list[object] | None = None if isinstance(given, str) else list(given)
+    except Exception as error:
+        raise FanError(f"after= raised {type(error).__name__}: {error}") from error
+    if needs is None:
+        raise FanError(f"after= gave {given!r}; it must give a list of labels")
+    return tuple(safe_label(need) or str(need) for need in needs)

@@ -7,6 +7,7 @@ from orchcore.errors import RecordingError
 from orchcore.events import Event, Warned
 from orchcore.execution.control import Control
 from orchcore.execution.ports import Surroundings
+from orchcore.execution.shielding import finished
 
 
 class Journalist:
@@ -42,26 +43,20 @@ class Journalist:
 
         If it cannot be recorded, nothing new starts and the run ends with exit code 3.
         """
+        cancelled = None
         if self.failure is None:
-            writing = asyncio.ensure_future(self._recorder.commit(event))
-            await _whatever_happens(writing)
-            error = writing.exception()
-            if isinstance(error, RecordingError):
-                self.failure = error
-                self._control.internal = True
-                self._control.stop("the run cannot be recorded", interrupted=False)
-            elif error is not None:
-                raise error
+            loop = asyncio.get_running_loop()
+            writing = loop.create_task(self._recorder.commit(event), name="record")
+            cancelled = await finished(writing)
+            self._judge(writing.exception())
         self._publish(event)
+        if cancelled is not None:
+            raise cancelled
 
-
-async def _whatever_happens(task: asyncio.Future[None]) -> None:
-    """Waits until *task* is done, also through a cancellation, which is raised afterwards."""
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
+    def _judge(self, error: BaseException | None) -> None:
+        if isinstance(error, RecordingError):
+            self.failure = error
+            self._control.internal = True
+            self._control.stop("the run cannot be recorded", interrupted=False)
+        elif error is not None:
+            raise error

@@ -8,6 +8,7 @@ no two takers can wait for each other.
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextvars import ContextVar, Token
 from types import TracebackType
 
 
@@ -48,19 +49,25 @@ class Slots:
 class Deadline:
     """A wall-time limit that does not run while everything it covers waits for a slot.
 
+    Limits nest: what waits or works within one counts for those around it, too.
+
     Args:
         seconds: The limit; ``None``: no limit.
     """
 
     def __init__(self, seconds: float | None) -> None:
         self._timeout = asyncio.timeout(seconds)
-        self._limited = seconds is not None
+        self._running = seconds is not None
         self._left_s = seconds or 0.0
         self._waiting = 0
         self._working = 0
+        self._around: Deadline | None = None
+        self._token: Token[Deadline | None] | None = None
 
     async def __aenter__(self) -> None:
         """Starts the clock."""
+        self._around = _CURRENT.get()
+        self._token = _CURRENT.set(self)
         await self._timeout.__aenter__()
 
     async def __aexit__(
@@ -70,6 +77,9 @@ class Deadline:
         trace: TracebackType | None,
     ) -> None:
         """Stops it; raises ``TimeoutError`` if it ran out."""
+        self._running = False  # tasks that outlive the block still count, but move nothing
+        if self._token is not None:
+            _CURRENT.reset(self._token)
         await self._timeout.__aexit__(kind, error, trace)
 
     @property
@@ -77,30 +87,16 @@ class Deadline:
         """Whether the limit was reached."""
         return self._timeout.expired()
 
-    @contextmanager
-    def waiting(self) -> Generator[None]:
-        """A wait for slots: the clock stands unless other work of the body goes on."""
-        self._waiting += 1
+    def count(self, waiting: int, working: int) -> None:
+        """Changes how many waits and works go on within this limit and those around it."""
+        self._waiting += waiting
+        self._working += working
         self._move()
-        try:
-            yield
-        finally:
-            self._waiting -= 1
-            self._move()
-
-    @contextmanager
-    def working(self) -> Generator[None]:
-        """Work that the limit is meant for."""
-        self._working += 1
-        self._move()
-        try:
-            yield
-        finally:
-            self._working -= 1
-            self._move()
+        if self._around is not None:
+            self._around.count(waiting, working)
 
     def _move(self) -> None:
-        if not self._limited or self._timeout.expired():
+        if not self._running or self._timeout.expired():
             return
         now = asyncio.get_running_loop().time()
         stands = self._waiting > 0 and self._working == 0
@@ -110,3 +106,33 @@ class Deadline:
             self._timeout.reschedule(None)
         elif not stands and when is None:
             self._timeout.reschedule(now + self._left_s)
+
+
+_CURRENT: ContextVar[Deadline | None] = ContextVar("orchcore_deadline", default=None)
+
+
+@contextmanager
+def waiting() -> Generator[None]:
+    """A wait for slots: the limits around it stand, unless other work within them goes on."""
+    with _counted(1, 0):
+        yield
+
+
+@contextmanager
+def working() -> Generator[None]:
+    """Work that the limits around it are meant for."""
+    with _counted(0, 1):
+        yield
+
+
+@contextmanager
+def _counted(waits: int, works: int) -> Generator[None]:
+    deadline = _CURRENT.get()
+    if deadline is None:
+        yield
+        return
+    deadline.count(waits, works)
+    try:
+        yield
+    finally:
+        deadline.count(-waits, -works)

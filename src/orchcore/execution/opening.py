@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from orchcore.collection.reach import signature
+from orchcore.declarations.body import BODY
 from orchcore.declarations.edges import Param, Use
+from orchcore.declarations.location import line_at
 from orchcore.declarations.resource import Resource
+from orchcore.declarations.sources import Picked, Source
 from orchcore.execution.endings import Got, Missing, Value
 from orchcore.results import Failure
 
@@ -45,6 +48,7 @@ class Opened:
         self._warn = warn
         self._outer = outer
         self._open: dict[Resource[Any, Any], _Open] = {}
+        self._closed = False
         self.failed_closing = False
 
     def __bool__(self) -> bool:
@@ -55,14 +59,30 @@ class Opened:
         """The value of *resource*, opened now if it was not open yet."""
         if resource.scope == "run" and self._outer is not None:
             return await self._outer.value(resource)
+        if self._closed:
+            detail = f"resource '{resource.name}' was asked for after its time"
+            return Missing("cancelled", detail, Failure("cancelled", detail))
         if resource not in self._open:
             self._open[resource] = self._start(resource)
         return await asyncio.shield(self._open[resource].value)
 
+    async def source(self, source: Source[Any]) -> Got:
+        """The value of a resource, or of what was picked from one."""
+        if isinstance(source, Picked):
+            return projected(source, await self.source(source.source))
+        return await self.value(cast("Resource[Any, Any]", source))
+
     async def close(self, limit_s: float = TEAR_DOWN_S) -> None:
-        """Leaves every resource, the last opened first; shielded by the caller."""
+        """Leaves every resource, the last opened first; shielded by the caller.
+
+        What is still being opened is cancelled: only tear-downs have a right to their time.
+        """
+        self._closed = True
         until = time.monotonic() + limit_s
-        for one in reversed(self._open.values()):
+        for one in self._open.values():
+            if not one.value.done():
+                one.owner.cancel()
+        for one in reversed(tuple(self._open.values())):
             one.leave.set()
             done, _ = await asyncio.wait([one.owner], timeout=max(0.0, until - time.monotonic()))
             if not done:
@@ -76,6 +96,8 @@ class Opened:
         leave = asyncio.Event()
         value: asyncio.Future[Got] = loop.create_future()
         context = copy_context()
+        if self._outer is None:
+            context.run(BODY.set, None)  # the run's, whichever body was the first to need it
         owner = loop.create_task(
             self._own(resource, value, leave), name=f"resource-{resource.name}", context=context
         )
@@ -90,9 +112,11 @@ class Opened:
                 value.set_result(arguments)
                 return
             async with resource.open(**arguments) as opened:
+                # in the order of opening: what it is made from was open before, and closes after
+                self._open[resource] = self._open.pop(resource)
                 value.set_result(Value(opened))
                 await leave.wait()
-        except Exception as error:  # noqa: BLE001  user code: what it raises is a failure
+        except (Exception, SystemExit) as error:  # noqa: BLE001  user code raised: a failure
             self._failed(resource, value, error)
         finally:
             if not value.done():
@@ -100,7 +124,7 @@ class Opened:
                 value.set_result(Missing("cancelled", failure.detail, failure))
 
     def _failed(
-        self, resource: Resource[Any, Any], value: asyncio.Future[Got], error: Exception
+        self, resource: Resource[Any, Any], value: asyncio.Future[Got], error: BaseException
     ) -> None:
         detail = f"{type(error).__name__}: {error}"
         if value.done():
@@ -122,8 +146,19 @@ class Opened:
             if isinstance(edge, Param):
                 arguments[name] = self._parameters.get(edge.name or name)
             elif isinstance(edge, Use):
-                found = await self.value(cast("Any", edge.source))
+                found = await self.source(cast("Any", edge.source))
                 if isinstance(found, Missing):
                     return found
                 arguments[name] = found.value
         return arguments
+
+
+def projected(source: Picked[Any], found: Got) -> Got:
+    """What ``pick`` makes of *found*."""
+    if isinstance(found, Missing):
+        return found
+    try:
+        return Value(source.projection(found.value))
+    except (Exception, SystemExit) as error:  # noqa: BLE001  user code raised: a failure
+        detail = f"{source.name} raised {type(error).__name__}: {error}  {line_at(*source.at)}"
+        return Missing("failed", detail, Failure("error", detail))

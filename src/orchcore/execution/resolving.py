@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from orchcore.declarations.edges import Marker, Maybe, Param, Use
 from orchcore.declarations.location import line_at
-from orchcore.declarations.nodes import Node
 from orchcore.declarations.resource import Resource
 from orchcore.declarations.sources import (
     Condition,
@@ -20,8 +19,8 @@ from orchcore.declarations.sources import (
     Settled,
     Source,
 )
-from orchcore.execution.endings import Ending, Got, Missing, Value, got, outcome
-from orchcore.execution.opening import Opened
+from orchcore.execution.endings import Ending, Got, Missing, Spent, Value, got, outcome
+from orchcore.execution.opening import Opened, projected
 from orchcore.planning.axes import fan_root
 from orchcore.planning.fanning import Shape
 from orchcore.planning.plan import PlannedNode
@@ -39,6 +38,8 @@ class Cell:
         shape: An instance's; ``None`` for a node.
         shapes: A fan-out's instances, once they are known; ``Missing`` if they never will be.
         instances: A fan-out's instances, by place in its origin.
+        spent: What its turns came to so far.
+        cut_by: The sibling whose failure cancelled it; empty if none did.
     """
 
     id: str
@@ -47,6 +48,8 @@ class Cell:
     shape: Shape | None = None
     shapes: asyncio.Future[tuple[Shape, ...] | Missing] | None = None
     instances: dict[int, "Cell"] = field(default_factory=dict[int, "Cell"])
+    spent: Spent = field(default_factory=Spent)
+    cut_by: str = ""
 
     @property
     def key(self) -> str:
@@ -92,7 +95,7 @@ class Resolver:
             case Resource():
                 return await opened.value(source)
             case Picked():
-                return _projected(source, await self.source(source.source, opened))
+                return projected(source, await self.source(source.source, opened))
             case Either():
                 first = await self.source(source.first, opened)
                 skipped = isinstance(first, Missing) and first.state == "skipped"
@@ -144,8 +147,7 @@ class Resolver:
 
     async def _settled(self, source: Settled[Any], opened: Opened) -> Got:
         inner = source.source
-        if isinstance(inner, Node) or not isinstance(inner, Picked | Either | Session):
-            cell = self._cells[inner]
+        if (cell := self._cells.get(inner)) is not None:
             ending = await ending_of(cell)
             return _unless_stopped(ending, outcome(cell.id, ending))
         found = await self.source(inner, opened)
@@ -155,6 +157,8 @@ class Resolver:
     async def _listed(self, source: FanOut[Any]) -> Got:
         cell = self._cells[fan_root(source)]
         whole = await ending_of(cell)
+        if whole.state == "paused":
+            return got(cell.id, whole)
         if not cell.instances and not whole.gave:
             if isinstance(source, FanSettled):
                 return _unless_stopped(whole, [outcome(cell.id, whole)])
@@ -192,22 +196,12 @@ def _session(name: str, ending: Ending) -> Got:
     return found if isinstance(found, Missing) else Value(ending.session)
 
 
-def _projected(source: Picked[Any], found: Got) -> Got:
-    if isinstance(found, Missing):
-        return found
-    try:
-        return Value(source.projection(found.value))
-    except Exception as error:  # noqa: BLE001  user code: what it raises is a failure
-        detail = f"{source.name} raised {type(error).__name__}: {error}  {line_at(*source.at)}"
-        return Missing("failed", detail, Failure("error", detail))
-
-
 def _judged(when: Condition, found: Got) -> bool | Missing:
     if isinstance(found, Missing):
         return found
     try:
         return bool(cast("Any", when.predicate)(found.value))
-    except Exception as error:  # noqa: BLE001  user code: what it raises is a failure
+    except (Exception, SystemExit) as error:  # noqa: BLE001  user code raised: a failure
         detail = f"{when} raised {type(error).__name__}: {error}  {line_at(*when.at)}"
         return Missing("failed", detail, Failure("error", detail))
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchcore.errors import RecordingError
 from orchcore.events import NodeDrawn, RunEnded, RunStarted, StopRequested
 from orchcore.execution.bodies import Scene
 from orchcore.execution.choosing import AgentBook
@@ -22,8 +21,8 @@ from orchcore.execution.ports import Surroundings
 from orchcore.execution.resolving import Cell
 from orchcore.execution.scheduler import Scheduler
 from orchcore.execution.turns import Office
-from orchcore.planning.fanning import elements, expand
 from orchcore.planning.plan import Plan, PlannedNode
+from orchcore.planning.selection import known_instances
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +101,7 @@ class _Run:
             self.journalist.warn(f"left running, could not be ended: {leftover}")
         endings = dict(_endings(self.scheduler.cells))
         code = self._exit_code()
-        try:
-            await self.journalist.commit(self._ended(code))
-        except RecordingError:
-            code = 3
+        await self.journalist.commit(self._ended(code))
         values = {
             declared: cell.settled.result().value
             for declared, cell in self.scheduler.cells.items()
@@ -180,17 +176,12 @@ def _endings(cells: Mapping[Any, Cell]) -> Iterator[tuple[str, Ending]]:
 
 
 def _drawn(node: PlannedNode) -> NodeDrawn:
-    instances: tuple[str, ...] = ()
-    if node.fan is not None and all(axis.kind == "list" for axis in node.fan.axes):
-        per_axis = [elements(axis.items, axis.edge.label) for axis in node.fan.axes]
-        shapes = expand(node.fan, per_axis)
-        instances = tuple(f"{node.id}:{shape.label}" for shape in shapes)
     return NodeDrawn(
         node.id,
         node.role,
         node.needs,
         node.fan is not None,
-        instances,
+        known_instances(node) or (),
         str(node.where),
         node.options.optional,
     )

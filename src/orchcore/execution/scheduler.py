@@ -19,15 +19,12 @@ from orchcore.execution.bodies import Scene
 from orchcore.execution.control import Control
 from orchcore.execution.endings import Ending, Missing, combined, got
 from orchcore.execution.gating import Gatekeeper
-from orchcore.execution.inputs import Expansion, InputDesk, as_inputs
+from orchcore.execution.inputs import Expansion, InputDesk
 from orchcore.execution.resolving import Cell, Resolver, ending_of
+from orchcore.execution.shielding import finished
 from orchcore.planning.fanning import FanError, Shape
 from orchcore.planning.plan import Fan, Plan, PlannedNode
 from orchcore.results import Failure
-
-_CANCELLED = Ending(
-    "cancelled", reason="the run was ended", failure=Failure("cancelled", "the run was ended")
-)
 
 
 class Scheduler:
@@ -82,8 +79,9 @@ class Scheduler:
             self._tasks.discard(task)
             work.close()
             if not cell.settled.done():
-                self._journalist.say(_event(cell, _CANCELLED))
-                _settle(cell, _CANCELLED)
+                ending = _cancelled(cell)
+                self._journalist.say(_event(cell, ending))
+                _settle(cell, ending)
 
         task.add_done_callback(done)
         if self._control.stopped is not None:
@@ -138,7 +136,7 @@ class Scheduler:
         if cell.node.role == "gate":
             return await self._gatekeeper.ask(cell, values["value"])
         late = self._inputs.late(cell.node)
-        return await Attempts(self._scene, cell, late).run(as_inputs(values))
+        return await Attempts(self._scene, cell, late).run(values)
 
     async def _fanned(self, cell: Cell, fan: Fan, shared: Mapping[str, object]) -> Ending:
         expansion = await self._inputs.expansion(cell.node, fan)
@@ -154,9 +152,10 @@ class Scheduler:
         tasks = [self._start(one, self._instance(one, round_)) for one in instances.values()]
         if fan.fail_fast:
             for one in instances.values():
-                one.settled.add_done_callback(partial(_cancel_siblings, tasks))
-        endings = [(one.id, await ending_of(one)) for one in instances.values()]
-        return combined(endings, fan.quorum)
+                one.settled.add_done_callback(partial(_cancel_siblings, one, round_, tasks))
+        # a cancellation of the run reaches the instances, too: what they came to is told first
+        await finished(*(one.settled for one in instances.values()))
+        return combined([(one.id, one.settled.result()) for one in instances.values()], fan.quorum)
 
     async def _instance(self, cell: Cell, round_: "_Round") -> Ending:
         shape = cell.shape
@@ -214,11 +213,20 @@ def _settle(cell: Cell, ending: Ending) -> None:
     cell.settled.set_result(ending)
 
 
-def _cancel_siblings(tasks: list[asyncio.Task[None]], settled: asyncio.Future[Ending]) -> None:
+def _cancel_siblings(
+    cell: Cell, round_: _Round, tasks: list[asyncio.Task[None]], settled: asyncio.Future[Ending]
+) -> None:
     if settled.result().state == "failed":
-        for task in tasks:
+        for sibling, task in zip(round_.instances.values(), tasks, strict=True):
             if not task.done() and not task.cancelling():
+                sibling.cut_by = cell.id
                 task.cancel()
+
+
+def _cancelled(cell: Cell) -> Ending:
+    reason = f"{cell.cut_by} failed (fail_fast)" if cell.cut_by else "the run was ended"
+    failure = Failure("cancelled", reason)
+    return Ending("cancelled", reason=reason, failure=failure, spent=cell.spent)
 
 
 def _event(cell: Cell, ending: Ending) -> InstanceEnded | NodeEnded:

@@ -16,7 +16,10 @@ def _adapter(annotation: Hashable) -> TypeAdapter[Any]:
 
 def _adapter_of(value: object, annotation: Any) -> TypeAdapter[Any]:
     wanted: Any = type(value) if annotation is None else annotation
-    return _adapter(wanted)
+    try:
+        return _adapter(wanted)
+    except TypeError:  # not hashable: Annotated[int, ["unit", "s"]]
+        return TypeAdapter(wanted)
 
 
 def stored(value: object, annotation: Any) -> str | None:
@@ -45,6 +48,13 @@ def pretty(value: object, annotation: Any) -> str | None:
 
 def brief(value: object) -> str:
     """*value* in a few words: ``Plan(steps=4, risky=False)``; at most 60 characters."""
+    try:
+        return _in_brief(value)
+    except Exception:  # noqa: BLE001  a user's __repr__ or property may raise anything
+        return type(value).__name__
+
+
+def _in_brief(value: object) -> str:
     match value:
         case None:
             return ""

@@ -1,5 +1,6 @@
 """One turn, from a conversation's point of view: slots, folder, events, record."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -21,9 +22,9 @@ from orchcore.events import (
 from orchcore.execution.choosing import AgentBook, Choice
 from orchcore.execution.endings import Spent
 from orchcore.execution.journalist import Journalist
-from orchcore.execution.limits import Deadline, Slots
+from orchcore.execution.limits import Slots, waiting, working
 from orchcore.execution.ports import Surroundings
-from orchcore.results import Failure, Turn, TurnResult
+from orchcore.results import Failure, Turn, TurnResult, Usage
 
 _LAST_LINES = 15
 
@@ -82,13 +83,11 @@ class Attempt:
     Attributes:
         node: Instance id.
         number: From 1.
-        deadline: Its wall time, which stands while it waits for slots.
         spent: Where costs are added.
     """
 
     node: str
     number: int
-    deadline: Deadline
     spent: Spent
 
 
@@ -101,7 +100,6 @@ class TurnDesk:
         self._journalist = office.journalist
         self._node = attempt.node
         self._attempt = attempt.number
-        self._deadline = attempt.deadline
         self._spent = attempt.spent
         self._numbers = count(1)
         self._last: list[str] = []
@@ -122,10 +120,10 @@ class TurnDesk:
         number = next(self._numbers)
         account = choice.settings.adapter or choice.name
         async with AsyncExitStack() as stack:
-            with self._deadline.waiting():
+            with waiting():
                 slots = self._slots.taken(choice.slots, account, choice.settings.max_parallel)
                 await stack.enter_async_context(slots)
-            with self._deadline.working():
+            with working():
                 return await self._in_slot(number, choice, asked, listener)
 
     async def _in_slot(
@@ -148,7 +146,11 @@ class TurnDesk:
                 listener(event)
 
         began = time.monotonic()
-        result = await self._around.runner.run(invocation, heard)
+        try:
+            result = await self._around.runner.run(invocation, heard)
+        except asyncio.CancelledError:
+            self._journalist.say(self._cut(turn, time.monotonic() - began))
+            raise
         if result.failure is not None and result.failure.kind == "stalled":
             self._journalist.say(self._stalled(turn, choice.limits.idle_s, result.failure))
         simulated = choice.adapter.capabilities.simulated
@@ -203,6 +205,12 @@ class TurnDesk:
             invocation.resume,
             choice.limits.idle_s,
         )
+
+    def _cut(self, turn: str, duration_s: float) -> TurnEnded:
+        """A turn that was cancelled: its process is gone, what it used is not known."""
+        failure = Failure("cancelled", "the turn was ended before its answer")
+        facts = (turn, duration_s, "", None, None, Usage(), None, failure, None)
+        return TurnEnded(time.time(), self._node, self._attempt, *facts)
 
     def _stalled(self, turn: str, idle_s: float, failure: Failure) -> AgentStalled:
         last = self._last[-1] if self._last else failure.detail

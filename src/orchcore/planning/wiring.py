@@ -24,7 +24,7 @@ def wires(declared: Declared) -> tuple[Wire, ...]:
     """Every parameter of *declared* that gets a value, the agent handle left out."""
     annotations = hints(declared.spec.fn)
     found: list[Wire] = []
-    for name, parameter in _own_parameters(declared).items():
+    for name, parameter in own_parameters(declared).items():
         edge = declared.spec.bound.get(name, parameter.default)
         if edge is not inspect.Parameter.empty and parameter.kind not in _VARIADIC:
             positional = parameter.kind is inspect.Parameter.POSITIONAL_ONLY
@@ -58,7 +58,8 @@ def problems(collection: Collection) -> Iterator[Problem]:
         yield from _resource_problems(resource)
 
 
-def _own_parameters(declared: Declared) -> Mapping[str, inspect.Parameter]:
+def own_parameters(declared: Declared) -> Mapping[str, inspect.Parameter]:
+    """The parameters of *declared*, the agent handle left out."""
     parameters = dict(signature(declared))
     if declared.spec.role == "agent" and parameters:
         del parameters[next(iter(parameters))]
@@ -95,7 +96,7 @@ def _takes_agent(declared: Declared) -> bool:
 def _unwired(found: Found, collection: Collection) -> Iterator[Problem]:
     declared = cast("Node", found.declared)
     given = {wire.parameter for wire in wires(declared)}
-    for name, parameter in _own_parameters(declared).items():
+    for name, parameter in own_parameters(declared).items():
         if name in given or parameter.kind in _VARIADIC:
             continue
         expected = hints(declared.spec.fn).get(name)
@@ -217,12 +218,13 @@ def _resource_problems(resource: Resource[Any, Any]) -> Iterator[Problem]:
     for name, parameter in signature(resource).items():
         edge = parameter.default
         plain_default = edge is not inspect.Parameter.empty and not isinstance(edge, Marker)
-        if plain_default or isinstance(edge, Param) or _is_resource_edge(edge):
+        if plain_default or isinstance(edge, Param) or is_resource_edge(edge):
             continue
         message = f"parameter '{name}' of resource '{resource.name}' is wired to no resource"
         hint = f"resources take params and resources only:   {name} = param()"
         yield Problem("resource-parameter", message, where, (hint,))
 
 
-def _is_resource_edge(edge: object) -> bool:
+def is_resource_edge(edge: object) -> bool:
+    """Whether *edge* gives a resource, or what is picked from one, and nothing else."""
     return isinstance(edge, Use) and all(isinstance(root, Resource) for root in roots(edge))

@@ -76,7 +76,7 @@ class Rehearsed:
         Raises:
             StopIteration: There was none.
         """
-        every = (*self.of(NodeEnded), *self.of(InstanceEnded))
+        every: list[NodeEnded | InstanceEnded] = [*self.of(NodeEnded), *self.of(InstanceEnded)]
         return next(event for event in every if event.node == node)
 
 
