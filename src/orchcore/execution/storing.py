@@ -3,9 +3,12 @@
 from collections.abc import Hashable, Sized
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
+from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
+
+from orchcore.errors import shown_path
 
 
 @lru_cache(maxsize=1024)
@@ -64,6 +67,8 @@ def _in_brief(value: object) -> str:
             parts = ((one.name, getattr(value, one.name)) for one in fields(value))
         case str():
             return _cut(" ".join(value.split()))
+        case PurePath():
+            return shown_path(Path(value))
         case Sized():
             return f"{len(value)} items" if len(value) != 1 else "1 item"
         case _:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from orchcore.errors import shown_path
+from orchcore.events import RunStarted
 from orchcore.reporting.figures import shown_cost, shown_duration
 from orchcore.reporting.glyphs import STATE_STYLE, Glyphs
 from orchcore.reporting.leaf import Leaf
@@ -46,8 +47,16 @@ def summary(story: Story, glyphs: Glyphs, now: float) -> list[Line]:
     lines += _state_rows(story)
     lines.append(_tally(story, glyphs, now))
     if story.run is not None and story.run.run:
-        lines.append((("details: ", "dim"), (f"orchcore show {shlex.quote(story.run.run)}", "")))
+        lines.append((("details: ", "dim"), (_show_command(story.run), "")))
     return lines
+
+
+def _show_command(run: RunStarted) -> str:
+    """What shows *run* again when it is typed here, where it was not started perhaps."""
+    folder = Path(run.orchfile).resolve().parent
+    found_from_here = Path.cwd().is_relative_to(folder)
+    named = "" if found_from_here else f" -f {shlex.quote(shown_path(folder))}"
+    return f"orchcore show {shlex.quote(run.run)}{named}"
 
 
 def told_leaves(story: Story) -> Iterator[Leaf]:
