@@ -1,5 +1,6 @@
 """From a module's namespace to a ``Collection``."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from orchcore.declarations.resource import Resource
 from orchcore.errors import CollectionError, Location, Problem, shown_path
 
 type Declaration = Node | Approval
+
+_UNFIT = re.compile(r"\W+")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,16 +81,20 @@ def gather_nodes(
         CollectionError: It declares no phase, or two nodes have one id.
     """
     names = _names(namespace)
-    nodes: dict[Declaration, None] = {}
-    resources: dict[Resource[Any, Any], None] = {}
+    reached: dict[Root | Declared, None] = {}
     steps = {k: v for k, v in namespace.items() if isinstance(v, Callee)}
     for declared in [*names, *steps.values()]:
-        _visit(declared, nodes, resources)
-    found = tuple(Found(names.get(node) or node.name, node) for node in nodes)
+        _visit(declared, reached)
+    found = tuple(
+        Found(names.get(one) or _unbound(one), one)
+        for one in reached
+        if isinstance(one, Node | Approval)
+    )
     if not found:
         raise CollectionError(_nothing(orchfile))
     _ensure_unique(found)
-    return Collection(orchfile, found, steps, tuple(resources), config, selectors)
+    resources = tuple(one for one in reached if isinstance(one, Resource))
+    return Collection(orchfile, found, steps, resources, config, selectors)
 
 
 def _names(namespace: Mapping[str, Any]) -> dict[Declaration, str]:
@@ -99,37 +106,32 @@ def _names(namespace: Mapping[str, Any]) -> dict[Declaration, str]:
 
 
 def _given_name(declared: Declaration) -> str:
-    name = declared.spec.options.get("name") if isinstance(declared, Node) else None
+    """What ``name=`` says, unless *declared* is a copy: then it is its original's."""
+    if not isinstance(declared, Node) or declared.spec.wired_at is not None:
+        return ""
+    name = declared.spec.options.get("name")
     return name if isinstance(name, str) else ""
 
 
-def _visit(
-    start: Root | Declared,
-    nodes: dict[Declaration, None],
-    resources: dict[Resource[Any, Any], None],
-) -> None:
+def _unbound(declared: Declaration) -> str:
+    """The id of what only edges lead to; a gate's must be fit for a shell, too."""
+    if isinstance(declared, Approval):
+        return _UNFIT.sub("-", declared.name).strip("-")
+    return declared.name
+
+
+def _visit(start: Root | Declared, reached: dict[Root | Declared, None]) -> None:
     """Adds *start* and all it reaches, upstream first, without recursion (graphs may be deep)."""
     stack: list[tuple[Root | Declared, bool]] = [(start, False)]
-    seen: set[Root | Declared] = {*nodes, *resources}
+    seen: set[Root | Declared] = set()
     while stack:
         declared, done = stack.pop()
         if done:
-            _add(declared, nodes, resources)
-        elif declared not in seen:
+            reached[declared] = None
+        elif declared not in seen and declared not in reached:
             seen.add(declared)
             stack.append((declared, True))
             stack.extend((root, False) for root in reversed(list(reachable(declared))))
-
-
-def _add(
-    declared: Root | Declared,
-    nodes: dict[Declaration, None],
-    resources: dict[Resource[Any, Any], None],
-) -> None:
-    if isinstance(declared, Resource):
-        resources[declared] = None
-    elif isinstance(declared, Node | Approval):
-        nodes[declared] = None
 
 
 def _ensure_unique(found: tuple[Found, ...]) -> None:
@@ -151,7 +153,5 @@ def _nothing(orchfile: Path) -> Problem:
         "no-phases",
         f"{shown_path(orchfile)} {'is empty' if empty else 'declares no phase'}",
         line_at(str(orchfile), 1),
-        (
-            "declare one:   @phase\n          async def hello() -> str: ...",
-        ),
+        ("declare one:   @phase\n          async def hello() -> str: ...",),
     )

@@ -2,14 +2,18 @@
 
 import json
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
 from orchcore.results import TurnResult
 
+_OPENING = re.compile(r"[{\[]")
+_OPENINGS = 10_000
+"""So many braces and brackets of a text are tried: each may cost a look at all that follows."""
 _FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
 
 
@@ -38,8 +42,8 @@ class AnswerShape:
             f"else (no prose, no code fence):\n{schema}"
         )
 
-    def read(self, result: TurnResult) -> tuple[object, str]:
-        """The validated answer of *result*, and its JSON.
+    def read(self, result: TurnResult) -> tuple[object, str | None]:
+        """The validated answer of *result*, and its JSON; ``None`` if it cannot be stored.
 
         Raises:
             InvalidAnswerError: It holds no valid answer.
@@ -49,7 +53,15 @@ class AnswerShape:
             value = self._validated(data)
         except ValidationError as error:
             raise InvalidAnswerError(_listed(error)) from None
-        return value, self._adapter.dump_json(value).decode()
+        except Exception as error:  # noqa: BLE001  a validator may raise anything
+            raise InvalidAnswerError(f"{type(error).__name__}: {error}") from None
+        return value, self._dumped(value)
+
+    def _dumped(self, value: object) -> str | None:
+        try:
+            return self._adapter.dump_json(value).decode()
+        except Exception:  # noqa: BLE001  a serializer of the user's may raise anything
+            return None
 
     def _validated(self, data: object) -> object:
         if self._wrapped and isinstance(data, dict) and list(cast("Any", data)) == ["value"]:
@@ -58,14 +70,26 @@ class AnswerShape:
         return self._adapter.validate_json(json.dumps(data))
 
 
-@lru_cache(maxsize=256)
-def shape(model: Hashable) -> AnswerShape:
-    """The shape of *model*, made once.
+def shape(model: object) -> AnswerShape:
+    """The shape of *model*, made once if it can be told from others.
 
     Raises:
         pydantic.PydanticUserError: *model* has no JSON schema.
     """
+    return _shape(model) if _hashes(model) else AnswerShape(model)
+
+
+@lru_cache(maxsize=256)
+def _shape(model: Hashable) -> AnswerShape:
     return AnswerShape(model)
+
+
+def _hashes(model: object) -> bool:
+    try:
+        hash(model)
+    except TypeError:  # Annotated[int, ["unit", "s"]]
+        return False
+    return True
 
 
 def _as_object(schema: dict[str, Any]) -> dict[str, Any]:
@@ -80,24 +104,38 @@ def _as_object(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _found(text: str) -> object:
-    """The JSON value in *text*: all of it, a fenced block, or the first object or list.
+    """The JSON value in *text*: all of it, its last fenced block, or its longest object or list.
 
     Raises:
         InvalidAnswerError: There is none.
     """
-    candidates = [text, *reversed(_FENCE.findall(text))]
-    for candidate in candidates:
+    for candidate in (text, *reversed(_FENCE.findall(text))):
         try:
             return json.loads(candidate)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
+    longest, found = 0, None
+    for size, value in _objects(text):
+        if size > longest:
+            longest, found = size, value
+    if not longest:
+        raise InvalidAnswerError("it holds no JSON")
+    return found
+
+
+def _objects(text: str) -> Iterator[tuple[int, object]]:
+    """Every object and list in *text* that is not within another, with its length."""
     decoder = json.JSONDecoder()
-    for start in (match.start() for match in re.finditer(r"[{\[]", text)):
-        try:
-            return decoder.raw_decode(text, start)[0]
-        except ValueError:
+    end = 0
+    for match in islice(_OPENING.finditer(text), _OPENINGS):
+        start = match.start()
+        if start < end:
             continue
-    raise InvalidAnswerError("it holds no JSON")
+        try:
+            value, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        yield end - start, value
 
 
 def _listed(error: ValidationError) -> str:

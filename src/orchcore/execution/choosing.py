@@ -9,8 +9,9 @@ from typing import Any
 from orchcore.agents.adapters.protocol import Adapter
 from orchcore.config import AgentSettings, Config
 from orchcore.errors import Problem, UsageError, did_you_mean
+from orchcore.planning.options import using_options
 from orchcore.planning.plan import NodeOptions, Plan
-from orchcore.policies import Permission, TurnLimits, duration_s
+from orchcore.policies import Permission, TurnLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +22,14 @@ class Choice:
         name: The configured name.
         adapter: Which adapter reads it.
         settings: Its configuration.
+        options: What the node, the step or ``ai.using`` said.
         cwd: Absolute.
     """
 
     name: str
     adapter: Adapter
     settings: AgentSettings
+    options: NodeOptions
     cwd: Path
     model: str | None = None
     permission: Permission = "read-only"
@@ -88,6 +91,7 @@ class AgentBook:
             name,
             adapter,
             settings,
+            options,
             self.folder(cwd),
             self._plan.model or own_model or settings.model,
             options.permission or settings.permission or "read-only",
@@ -100,26 +104,16 @@ class AgentBook:
         )
 
     def changed(self, choice: Choice, name: str | None, options: Mapping[str, Any]) -> Choice:
-        """The choice of ``ai.using(name, **options)``."""
-        if name is not None:
-            adapter, settings = self.adapter_of(self.name_for(name))
-            new = self.name_for(name)
-            model = choice.model if new == choice.name else settings.model
-            choice = replace(choice, name=new, adapter=adapter, settings=settings, model=model)
-        limits = choice.limits
-        if "idle" in options:
-            limits = replace(limits, idle_s=duration_s(options["idle"]))
-        if "timeout" in options:
-            limits = replace(limits, timeout_s=duration_s(options["timeout"]))
-        return replace(
-            choice,
-            model=self._plan.model or options.get("model", choice.model),
-            permission=options.get("permission", choice.permission),
-            tools=tuple(options["tools"]) if "tools" in options else choice.tools,
-            cwd=self.folder(options["cwd"]) if "cwd" in options else choice.cwd,
-            env={**choice.env, **options.get("env", {})},
-            limits=limits,
-        )
+        """The choice of ``ai.using(name, **options)``.
+
+        Raises:
+            OrchcoreError: An option is unknown, wrong, or not available yet.
+        """
+        said = using_options(choice.options, options)
+        new = choice.name if name is None else self.name_for(name)
+        # a model is one agent's: another one has its own default
+        model = options.get("model", choice.model if new == choice.name else None)
+        return self.choice(new, said, model, options.get("cwd", choice.cwd))
 
     def folder(self, path: object) -> Path:
         """*path* below the project's folder; the project's folder for ``None``."""

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack, cast
+from weakref import ReferenceType, ref
 
 from orchcore.declarations.agent import Agent, TurnOptions
 from orchcore.errors import OrchcoreError, Problem
@@ -47,7 +48,9 @@ class Conversation:
         self._choice = choice
         self._resumed = resumed
         self._last: Turn | None = None
-        self._busy = False
+        self._reader: ReferenceType[object] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @property
     def name(self) -> str:
@@ -81,16 +84,27 @@ class Conversation:
 
     async def ask(self, prompt: str, result: Any = str, /) -> Any:
         """Runs one turn, and as many more as its answer has to be asked again."""
+        await self._left_alone()
         with self._alone():
             if result is str:
                 told = await self._turn(Asked(prompt, None, self._resumed, _text), None)
                 return told[0].text
             return await self._structured(prompt, shape(result))
 
-    async def stream(self, prompt: str, /) -> AsyncIterator[AgentEvent]:
-        """Runs one turn and gives its events as they happen."""
+    def stream(self, prompt: str, /) -> AsyncIterator[AgentEvent]:
+        """Runs one turn and gives its events as they happen; ``break`` ends the turn."""
+        reader: list[ReferenceType[object]] = []
+        events = self._events(prompt, reader)
+        reader.append(ref(events))
+        return events
+
+    async def _events(
+        self, prompt: str, reader: Sequence[ReferenceType[object]]
+    ) -> AsyncGenerator[AgentEvent]:
         heard: asyncio.Queue[AgentEvent | None] = asyncio.Queue()
+        await self._left_alone()
         with self._alone():
+            self._reader = reader[0]
             asked = Asked(prompt, None, self._resumed, _text)
             turn = self._counter.spawn(self._streamed(asked, heard), f"stream-{self.name}")
             try:
@@ -100,6 +114,8 @@ class Conversation:
             finally:
                 turn.cancel()
                 await asyncio.wait([turn])
+                if not turn.cancelled():
+                    turn.exception()  # looked at: it was raised above, or nobody reads any more
 
     async def _streamed(self, asked: Asked, heard: asyncio.Queue[AgentEvent | None]) -> None:
         try:
@@ -158,18 +174,24 @@ class Conversation:
             raise TurnFailed(result.failure, turn.transcript)
         return result, turn
 
+    async def _left_alone(self) -> None:
+        """Waits for the end of a stream that nobody reads any more."""
+        if self._reader is not None and self._reader() is None:
+            await self._idle.wait()
+
     @contextmanager
     def _alone(self) -> Generator[None]:
         """Lets one turn at a time run on this conversation."""
-        if self._busy:
+        if not self._idle.is_set():
             hint = "await one ask after the other, or ask ai.fork() or ai.using(...) meanwhile"
             message = f"two turns at once on one conversation with '{self.name}'"
             raise OrchcoreError(Problem("concurrent-ask", message, None, (hint,)))
-        self._busy = True
+        self._idle.clear()
         try:
             yield
         finally:
-            self._busy = False
+            self._reader = None
+            self._idle.set()
 
 
 def _text(result: TurnResult) -> tuple[TurnResult, str | None]:

@@ -131,14 +131,15 @@ class InputDesk:
     async def _axis(self, axis: Axis) -> tuple[list[Element], tuple[object, ...] | None] | Missing:
         if axis.kind == "list":
             return _named(axis, axis.items), axis.items
+        source: object = axis.edge.source
         if axis.kind == "fan":
-            shapes = await self._resolver.shapes(cast("Any", axis.edge.source))
+            shapes = await self._resolver.shapes(cast("Any", source))
             if not isinstance(shapes, Missing):
                 return [Element(shape.position, shape.label) for shape in shapes], None
-            if not isinstance(axis.edge.source, FanSettled):
+            if not isinstance(source, FanSettled):
                 return shapes
             # without instances it has one outcome, that of the whole: an outcome is never missed
-        found = await self._resolver.source(cast("Any", axis.edge.source), self._opened)
+        found = await self._resolver.source(cast("Any", source), self._opened)
         if isinstance(found, Missing):
             return found
         listed: Any = found.value

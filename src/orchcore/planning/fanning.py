@@ -56,7 +56,9 @@ def safe_label(value: object) -> str:
     match value:
         case Enum():
             text = value.value if isinstance(value.value, str) else value.name
-        case str() | int() | PurePath():
+        case int():
+            return str(value)[:48]
+        case str() | PurePath():
             text = str(value)
         case _:
             return ""
@@ -82,7 +84,7 @@ def expand(fan: Fan, per_axis: Sequence[Sequence[Element]]) -> tuple[Shape, ...]
         return tuple(Shape(str(n + 1), n, ()) for n in range(fan.copies))
     groups = _groups(fan, per_axis)
     rows = list(product(*groups)) if fan.cross else _zipped(groups, fan)
-    own_origin = fan.cross or len(groups) > 1
+    own_origin = len(groups) > 1
     labels = _unique([_label(row, fan.cross) for row in rows])
     return tuple(
         Shape(label, index if own_origin else row[0].position, _picks(row, len(per_axis)))
@@ -177,11 +179,13 @@ def _label(row: tuple[_Row, ...], cross: bool) -> str:
 
 def _unique(labels: list[str]) -> list[str]:
     used: dict[str, None] = {}  # in the order of labels
+    numbers: dict[str, int] = {}  # a thousand equal labels must not count from 2 each
     for label in labels:
-        name, number = label, 1
+        name, number = label, numbers.get(label, 1)
         while name in used:
             number += 1
             name = f"{label}.{number}"
+        numbers[label] = number
         used[name] = None
     return list(used)
 

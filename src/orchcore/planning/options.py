@@ -1,15 +1,17 @@
 """A node's options: known, available, of the right type, with parameters filled in."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchcore.config import Seconds
+from orchcore.declarations.agent import TurnOptions
 from orchcore.declarations.edges import Each, Marker, Maybe, Param, Use
 from orchcore.declarations.nodes import Declared
 from orchcore.declarations.options import AgentFanOptions, AgentOptions, PhaseOptions
-from orchcore.errors import Problem, did_you_mean
+from orchcore.errors import Problem, UsageError, did_you_mean
 from orchcore.planning.plan import NodeOptions
 from orchcore.policies import Permission
 
@@ -26,10 +28,10 @@ NOT_YET = {
 """Options the types accept and this version refuses, with what they belong to."""
 
 _FAN_ONLY = frozenset({"quorum", "fail_fast", "cross"})
-_ELSEWHERE = frozenset({"name", "when", "after"}) | _FAN_ONLY
 _PHASE = frozenset(PhaseOptions.__annotations__)
 _AGENT = frozenset(AgentOptions.__annotations__)
 _ALL = frozenset(AgentFanOptions.__annotations__)
+_USING = frozenset(TurnOptions.__annotations__)
 
 
 class _Checked(BaseModel):
@@ -117,6 +119,41 @@ def node_options(
         if isinstance(raw.get(name), int | float | list | dict)
     ]  # fmt: skip
     return _built(checked, raw, filled(spec.cli, values)), tuple(wrong)
+
+
+def using_options(before: NodeOptions, changes: Mapping[str, object]) -> NodeOptions:
+    """*before* with the *changes* of ``ai.using``.
+
+    Raises:
+        UsageError: With every option that is unknown, wrong, or not available yet.
+    """
+    problems = [_unusable(name) for name in changes if name in NOT_YET or name not in _USING]
+    if problems:
+        raise UsageError(*problems)
+    try:
+        checked = _Checked.model_validate(dict(changes))
+    except ValidationError as error:
+        raise UsageError(*(_using_problem(item) for item in error.errors())) from None
+    return replace(
+        before,
+        permission=checked.permission or before.permission,
+        tools=before.tools if checked.tools is None else tuple(checked.tools),
+        timeout_s=before.timeout_s if checked.timeout is None else checked.timeout,
+        idle_s=before.idle_s if checked.idle is None else checked.idle,
+        env={**before.env, **checked.env},
+    )
+
+
+def _unusable(name: str) -> Problem:
+    if name in NOT_YET:
+        message = f"ai.using({name}=...) is not available yet: {NOT_YET[name]}"
+        return Problem("not-available", message, None, (f"remove {name}=...",))
+    hints = did_you_mean(name, _USING - NOT_YET.keys())
+    return Problem("unknown-option", f"ai.using has no option '{name}'", None, hints)
+
+
+def _using_problem(error: Any) -> Problem:
+    return Problem("option", f"ai.using({error['loc'][0]}={error['input']!r}): {error['msg']}")
 
 
 def fan_options(
