@@ -1,11 +1,14 @@
 """``runs`` and ``show``: what was recorded, without importing an orchfile."""
 
 import json
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from cli.commands import SMALL, orchcore, project
+from orchcore.cli.program import program
 from orchcore.cli.recorded import project_folder
 from orchcore.errors import UsageError
 
@@ -22,46 +25,50 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def call(folder: Path, *args: str) -> Result:
+    """The program in this process, with *folder* as its working directory."""
+    with chdir(folder):
+        return CliRunner().invoke(program, list(args))
+
+
 def test_runs_lists_the_latest_first(recorded: Path) -> None:
     """One line per run: id, state, exit code, start, duration, orchfile, counts."""
-    lines = orchcore("runs", cwd=recorded).stdout.splitlines()
+    lines = call(recorded, "runs").stdout.splitlines()
     assert len(lines) == 2
     assert all("ended" in line and "exit 0" in line and "2 passed" in line for line in lines)
     assert lines[0].split()[3:5] >= lines[1].split()[3:5]
-    assert orchcore("runs", "-n", "1", cwd=recorded).stdout.splitlines() == lines[:1]
+    assert call(recorded, "runs", "-n", "1").stdout.splitlines() == lines[:1]
 
 
 def test_runs_as_json(recorded: Path) -> None:
     """--json writes one object per line, with a schema version."""
-    rows = [
-        json.loads(line) for line in orchcore("runs", "--json", cwd=recorded).stdout.splitlines()
-    ]
+    rows = [json.loads(line) for line in call(recorded, "runs", "--json").stdout.splitlines()]
     assert [row["schema_version"] for row in rows] == [1, 1]
     assert [row["exit_code"] for row in rows] == [0, 0]
 
 
 def test_runs_are_found_from_below_and_by_file(recorded: Path, tmp_path: Path) -> None:
     """The project is the nearest one above, or the one that -f names."""
-    wanted = orchcore("runs", cwd=recorded).stdout.split()[0]
-    below = orchcore("runs", cwd=recorded / "deep" / "er").stdout
-    named = orchcore("runs", "-f", str(recorded / "orchfile.py"), cwd=tmp_path).stdout
+    wanted = call(recorded, "runs").stdout.split()[0]
+    below = call(recorded / "deep" / "er", "runs").stdout
+    named = call(tmp_path, "runs", "-f", str(recorded / "orchfile.py")).stdout
     assert below.split()[0] == named.split()[0] == wanted
 
 
 def test_show_tells_each_node_and_the_summary(recorded: Path) -> None:
     """The latest run is shown as its display left it; an id or its beginning names another."""
-    done = orchcore("show", cwd=recorded)
-    assert done.returncode == 0, done.stderr
+    done = call(recorded, "show")
+    assert done.exit_code == 0, done.stderr
     for part in ("plan", "verdict", "2 passed", "SIMULATED", ".orchcore/runs/"):
         assert part in done.stdout
     assert "details:" not in done.stdout
-    first = orchcore("runs", cwd=recorded).stdout.splitlines()[1].split()[0]
-    assert f"run {first}" in orchcore("show", first, cwd=recorded).stdout
+    first = call(recorded, "runs").stdout.splitlines()[1].split()[0]
+    assert f"run {first}" in call(recorded, "show", first).stdout
 
 
 def test_show_as_json_has_everything(recorded: Path) -> None:
     """--json has the summary, results, turns, steps and events; answers are JSON, not text."""
-    data = json.loads(orchcore("show", "--json", cwd=recorded).stdout)
+    data = json.loads(call(recorded, "show", "--json").stdout)
     assert data["schema_version"] == 1
     assert data["summary"]["state"] == "ended"
     assert {result["node"] for result in data["results"]} == {"plan", "verdict"}
@@ -72,17 +79,17 @@ def test_show_as_json_has_everything(recorded: Path) -> None:
 
 def test_unknown_run_exits_4(recorded: Path) -> None:
     """A run that is not there is a usage error that says how to see them."""
-    done = orchcore("show", "zzzz", cwd=recorded)
-    assert done.returncode == 4
+    done = call(recorded, "show", "zzzz")
+    assert done.exit_code == 4
     assert "orchcore runs" in done.stderr
 
 
 def test_nothing_recorded_yet(tmp_path: Path) -> None:
     """Without any run, runs says how to start one and creates nothing."""
     project(tmp_path, SMALL)
-    done = orchcore("runs", cwd=tmp_path)
-    assert (done.returncode, "orchcore run" in done.stdout) == (0, True)
-    assert orchcore("show", cwd=tmp_path).returncode == 4
+    done = call(tmp_path, "runs")
+    assert (done.exit_code, "orchcore run" in done.stdout) == (0, True)
+    assert call(tmp_path, "show").exit_code == 4
     assert not (tmp_path / ".orchcore").exists()
 
 
