@@ -195,6 +195,45 @@ def test_stop_and_continue_take_the_agents_along(tmp_path: Path) -> None:
         assert running.left_after(15) == []
 
 
+def test_shell_stops_and_continues_the_run(tmp_path: Path) -> None:
+    """^Z gives the shell its terminal back, fg goes on where the run was, ^C ends it."""
+    command = " ".join([*ORCHCORE, "run", "--progress", "tty"])
+    shell = ["/bin/bash", "--norc", "--noprofile", "-i"]
+    environ = {**quiet_environ(), "PS1": "ready> "}
+    with Subreaper(shell, cwd=project(tmp_path, SLOW), env=environ, terminal=True) as running:
+        running.terminal.read_until("ready> ", within_s=10)
+        running.terminal.type(f"{command}\n".encode())
+        running.terminal.read_until("think", within_s=30)
+        time.sleep(1)
+        running.terminal.type(b"\x1a")
+        running.terminal.read_until("Stopped", within_s=10)
+        agent = next(one for one in running.alive() if "demo_agent.py" in one.command)
+        eventually(agent.pid, "T")
+        running.terminal.read_until("ready> ", within_s=10)
+        running.terminal.type(b"fg\n")
+        eventually(agent.pid, "SR")
+        running.terminal.read_until("think", within_s=10)
+        running.terminal.type(b"\x03")
+        running.terminal.read_until("1 cancelled", within_s=20)
+        running.terminal.read_until("ready> ", within_s=10)
+        running.terminal.type(b"exit\n")
+        assert running.wait(10) == 2
+
+
+def test_stop_where_nobody_could_continue_does_nothing(tmp_path: Path) -> None:
+    """In a group without a shell ^Z is dropped by the kernel; the agents are not left stopped."""
+    with room(project(tmp_path, SLOW)) as running:
+        running.terminal.read_until("think", within_s=30)
+        time.sleep(1)
+        running.terminal.type(b"\x1a")
+        time.sleep(1)
+        agent = next(one for one in running.alive() if "demo_agent.py" in one.command)
+        eventually(agent.pid, "SR")
+        time.sleep(1.5)  # for that long the front waits to see us stop
+        running.terminal.type(b"\x03")
+        assert running.wait(20) == 2
+
+
 def test_live_view_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     """After ^C in the live view the cursor is shown again and the summary is there."""
     with room(project(tmp_path, SLOW), progress="tty") as running:
