@@ -3,7 +3,7 @@
     orchcore run examples/approval
     orchcore run examples/approval --yes            without asking
 
-Without a terminal a run is saved at the question, and `orchcore approve` answers it later.
+No skips what needs it. Where nobody can be asked, the run pauses there and exits with 10.
 """
 
 from pydantic import BaseModel, Field
