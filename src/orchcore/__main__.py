@@ -2,6 +2,7 @@
 
 import sys
 
+_INTERRUPTED = 2
 _USAGE = 4
 
 
@@ -18,6 +19,9 @@ def main() -> None:
             "installed there too\n"
         )
         sys.exit(_USAGE)
+    from orchcore.cli.leaving import leave_when_interrupted
+
+    leave_when_interrupted(_INTERRUPTED)
     from orchcore.cli.program import run_program
 
     run_program()

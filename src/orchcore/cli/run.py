@@ -14,6 +14,8 @@ from orchcore.planning.plan import Plan
 type Mode = Literal["auto", "tty", "plain", "json", "quiet"]
 
 _MODES = ("auto", "tty", "plain", "json", "quiet")
+_PATIENCE_S, _INTERRUPTED_S = 30.0, 3.0
+"""How long threads that bodies left behind may delay our end, also if we were interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +87,14 @@ def run_command(
     plan = plan_of(ctx, complete=True)
     limit = 1 if exitfirst else maxfail
     wishes = Wishes(limit, ctx.params["yes"], ctx.params["progress"], verbose)
-    return _run(plan, wishes)
+    return _run(plan, wishes, own=isinstance(ctx.find_root().obj, OwnProcess))
 
 
-def _run(plan: Plan, wishes: Wishes) -> int:
+def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
     import asyncio
 
     from orchcore.cli.approving import approver_at
+    from orchcore.cli.leaving import leave_soon
     from orchcore.cli.stopping import heeding_signals
     from orchcore.execution.control import Control
     from orchcore.pipeline import RunSetup, execute
@@ -109,6 +112,9 @@ def _run(plan: Plan, wishes: Wishes) -> int:
     async def watched() -> int:
         control = Control()
         with heeding_signals(control, display):
-            return (await execute(plan, setup, control)).exit_code
+            code = (await execute(plan, setup, control)).exit_code
+        if own:
+            leave_soon(code, _INTERRUPTED_S if control.interrupted else _PATIENCE_S)
+        return code
 
     return asyncio.run(watched())

@@ -1,9 +1,9 @@
 """What signals do to a run that goes on.
 
-The first SIGINT, SIGTERM or SIGHUP ends it in order, the second in a hurry; asyncio hears them
-between two steps of the loop, so they may touch the run. The third does not ask the loop, which
-user code may block: this process is gone at once, and the keeper ends what is below it. ^Z stops
-the agents and then us; what wakes us up wakes them up.
+The first SIGINT, SIGTERM or SIGHUP ends it in order, the second in a hurry: the loop does that
+between two of its steps, and whoever blocks it is interrupted (``overtime``). At the third this
+process is gone at once, and the keeper ends what is below it. ^Z stops the agents and then us;
+what wakes us up wakes them up.
 """
 
 import asyncio
@@ -11,13 +11,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from types import FrameType
-from typing import Literal, Protocol
+from typing import Literal, Never, Protocol
 
 from orchcore.cli.outcomes import INTERRUPTED
+from orchcore.cli.overtime import Overtime
 from orchcore.execution.control import Control
 
 _ONE_PRESS_S = 0.25
@@ -64,52 +66,74 @@ def heeding_signals(control: Control, screen: Screen) -> Generator[None]:
     SIGHUP and SIGTSTP keep being ignored if we were started so (``nohup``, no job control).
     """
     loop = asyncio.get_running_loop()
-    handlers = dict(_handlers(loop, control, screen))
-    for number, handler in handlers.items():
-        loop.add_signal_handler(number, handler)
-    _leave_a_way_out(set(handlers) - {signal.SIGTSTP})
+    overtime = Overtime(loop, _give_up)
+    ear = _Ear(loop, control, overtime)
+    before = {number: signal.getsignal(number) for number in _heeded()}
+    for number in before:
+        # asyncio wakes its loop up; what is done is up to the handler that takes the other's place
+        loop.add_signal_handler(number, _nothing)
+        signal.signal(number, ear)
+    if signal.getsignal(signal.SIGTSTP) is not signal.SIG_IGN:
+        before[signal.SIGTSTP] = signal.getsignal(signal.SIGTSTP)
+        loop.add_signal_handler(signal.SIGTSTP, lambda: _stop_ourselves(loop, control, screen))
     try:
         yield
     finally:
-        for number in handlers:
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler or signal.SIG_DFL)
+        overtime.close()
 
 
-def _handlers(
-    loop: asyncio.AbstractEventLoop, control: Control, screen: Screen
-) -> Iterator[tuple[signal.Signals, Callable[[], None]]]:
-    presses = Presses()
-
-    def end(name: str) -> None:
-        match presses.heard(time.monotonic()):
-            case "stop":
-                control.stop(name)
-            case "hurry":
-                control.hurry()
-            case _:
-                pass
-
-    yield signal.SIGINT, lambda: end("SIGINT")
-    yield signal.SIGTERM, lambda: end("SIGTERM")
+def _heeded() -> Iterator[signal.Signals]:
+    yield signal.SIGINT
+    yield signal.SIGTERM
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        yield signal.SIGHUP, lambda: end("SIGHUP")
-    if signal.getsignal(signal.SIGTSTP) is not signal.SIG_IGN:
-        yield signal.SIGTSTP, lambda: _stop_ourselves(loop, control, screen)
+        yield signal.SIGHUP
 
 
-def _leave_a_way_out(numbers: set[signal.Signals]) -> None:
-    """Ends this process at the third of *numbers*, also while the loop is blocked."""
-    presses = Presses()
+def _nothing() -> None:
+    pass
 
-    def count(_number: int, _frame: FrameType | None) -> None:
-        if presses.heard(time.monotonic()) == "give up":
-            shows_the_cursor = b"\x1b[?25h" if os.isatty(2) else b""
-            os.write(2, shows_the_cursor + b"\ngiven up: the run was not ended in order\n")
-            os._exit(INTERRUPTED)
 
-    for number in numbers:
-        signal.signal(number, count)  # in the place of asyncio's handler, which does nothing
-        signal.siginterrupt(number, False)  # as asyncio has it
+class _Ear:
+    """A signal handler: runs in the main thread, also while the loop is blocked.
+
+    It takes no lock and touches nothing but counters: the loop acts.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, control: Control, overtime: Overtime
+    ) -> None:
+        self._loop = loop
+        self._control = control
+        self._overtime = overtime
+        self._context = copy_context()
+        self._presses = Presses()
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        self._overtime.heard()
+        asked = self._presses.heard(time.monotonic())
+        if asked == "give up":
+            _give_up()
+        name = signal.Signals(number).name
+        # not in the context of the task that happens to be at work
+        self._loop.call_soon_threadsafe(self._act, asked, name, context=self._context)
+
+    def _act(self, asked: str | None, name: str) -> None:
+        self._overtime.taken()
+        if asked == "stop":
+            self._control.stop(name)
+        elif asked == "hurry":
+            self._control.hurry()
+
+
+def _give_up() -> Never:
+    """Ends this process as it is; the keeper ends what is below it."""
+    shows_the_cursor = b"\x1b[?25h" if os.isatty(2) else b""
+    with suppress(OSError):
+        os.write(2, shows_the_cursor + b"\ngiven up: the run was not ended in order\n")
+    os._exit(INTERRUPTED)
 
 
 def _stop_ourselves(loop: asyncio.AbstractEventLoop, control: Control, screen: Screen) -> None:

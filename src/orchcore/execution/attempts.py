@@ -14,6 +14,7 @@ from orchcore.errors import OrchcoreError
 from orchcore.events import AttemptStarted, RetryScheduled
 from orchcore.execution.attempt_failures import failure_of, frames_of
 from orchcore.execution.bodies import RunningBody, Scene
+from orchcore.execution.control import Interrupted
 from orchcore.execution.endings import Ending, Missing, SessionRef
 from orchcore.execution.handle import Conversation
 from orchcore.execution.limits import Deadline
@@ -152,7 +153,7 @@ class Attempts:
             return Ending("failed", reason=str(failure), failure=failure)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if isinstance(error, Interrupted) or (task is not None and task.cancelling()):
                 raise
             detail = "CancelledError: the body was cancelled by its own code"
             return replace(_failed(error), reason=detail, failure=Failure("error", detail))

@@ -1,6 +1,11 @@
 """Ending a run early, from outside or from within."""
 
+import asyncio
 from collections.abc import Callable
+
+
+class Interrupted(asyncio.CancelledError):
+    """Raised where a body blocks the event loop although the run is to end."""
 
 
 class Control:

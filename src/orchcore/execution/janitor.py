@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orchcore.declarations.body import BODY
+from orchcore.execution.patience import Patience
 
 _EVERY_S = 0.02
 
@@ -32,11 +33,12 @@ class Janitor:
             self._planned = True
             asyncio.get_running_loop().call_later(_EVERY_S, self._look)
 
-    async def finish(self) -> None:
-        """Returns when no task of any ended body is left."""
+    async def finish(self, patience: Patience) -> None:
+        """Returns when no task of any ended body is left, or *patience* has run out."""
         self._look()
-        while self._ending:
-            await asyncio.wait(self._ending)
+        if not await patience.outlasts(self._ending):
+            names = ", ".join(sorted(f"'{task.get_name()}'" for task in self._ending))
+            self._warn(f"left behind, they do not end although cancelled: tasks {names}", "")
 
     def _look(self) -> None:
         self._planned = False

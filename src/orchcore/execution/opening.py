@@ -14,9 +14,8 @@ from orchcore.declarations.location import line_at
 from orchcore.declarations.resource import Resource
 from orchcore.declarations.sources import Picked, Source
 from orchcore.execution.endings import Got, Missing, Value
+from orchcore.execution.patience import HURRIED_S, Patience
 from orchcore.results import Failure
-
-TEAR_DOWN_S = 20.0
 
 
 @dataclass(slots=True)
@@ -36,6 +35,10 @@ class Opened:
         parameters: The run's parameters.
         outer: The run's resources, for an instance's; ``None`` for the run's own.
         warn: Told of tear-downs that failed or took too long.
+
+    Attributes:
+        patience: How long tear-downs may take; the same for all scopes of a run.
+        failed_closing: Whether one failed or took too long.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Opened:
         self._open: dict[Resource[Any, Any], _Open] = {}
         self._closed = False
         self.failed_closing = False
+        self.patience: Patience = Patience() if outer is None else outer.patience
 
     def __bool__(self) -> bool:
         """Whether anything is open here."""
@@ -72,24 +76,29 @@ class Opened:
             return projected(source, await self.source(source.source))
         return await self.value(cast("Resource[Any, Any]", source))
 
-    async def close(self, limit_s: float = TEAR_DOWN_S) -> None:
+    async def close(self) -> None:
         """Leaves every resource, the last opened first; shielded by the caller.
 
         What is still being opened is cancelled: only tear-downs have a right to their time.
         """
         self._closed = True
-        until = time.monotonic() + limit_s
         for one in self._open.values():
             if not one.value.done():
                 one.owner.cancel()
         for one in reversed(tuple(self._open.values())):
             one.leave.set()
-            done, _ = await asyncio.wait([one.owner], timeout=max(0.0, until - time.monotonic()))
-            if not done:
-                self._complain(f"resource '{one.resource.name}' did not close in {limit_s:g} s")
-                one.owner.cancel()
-                await asyncio.wait([one.owner], timeout=2.0)
+            await self._left(one)
         self._open.clear()
+
+    async def _left(self, one: _Open) -> None:
+        began = time.monotonic()
+        if not await self.patience.outlasts([one.owner]):
+            waited_s = time.monotonic() - began
+            self._complain(f"resource '{one.resource.name}' did not close in {waited_s:.0f} s")
+            one.owner.cancel()
+            await asyncio.wait([one.owner], timeout=HURRIED_S)
+        elif one.owner.cancelled() and _was_open(one):
+            self._complain(f"resource '{one.resource.name}' was interrupted while it closed")
 
     def _start(self, resource: Resource[Any, Any]) -> _Open:
         loop = asyncio.get_running_loop()
@@ -162,3 +171,7 @@ def projected(source: Picked[Any], found: Got) -> Got:
     except (Exception, SystemExit) as error:  # noqa: BLE001  user code raised: a failure
         detail = f"{source.name} raised {type(error).__name__}: {error}  {line_at(*source.at)}"
         return Missing("failed", detail, Failure("error", detail))
+
+
+def _was_open(one: _Open) -> bool:
+    return one.value.done() and not isinstance(one.value.result(), Missing)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,9 @@ async def play(plan: Plan, around: Surroundings, control: Control) -> Played:
     run.begin()
     try:
         await run.scheduler.run()
+    except asyncio.CancelledError:
+        control.interrupted = True
+        raise
     finally:
         played = await _to_the_end(run)
     if run.journalist.failure is not None:
@@ -66,12 +70,14 @@ class _Run:
         self.around = around
         self.control = control
         self.began = time.monotonic()
+        self.context = copy_context()
         self.journalist = Journalist(around, control)
         office = Office(around, Slots(plan.jobs), self.journalist, AgentBook(plan, around.adapters))
         self.opened = Opened(plan.parameters, self.journalist.warn)
         self.janitor = Janitor(self.journalist.warn)
         scene = Scene(plan, office, self.opened, self.janitor)
         gatekeeper = Gatekeeper(around, self.journalist)
+        self.insisting: asyncio.Task[None] | None = None
         self.scheduler = Scheduler(plan, scene, gatekeeper, control, around.fail_limit)
 
     def begin(self) -> None:
@@ -96,7 +102,9 @@ class _Run:
     async def end(self) -> Played:
         """Closes what is open, ends what is left, and says how it went."""
         await self.opened.close()
-        await self.janitor.finish()
+        await self.janitor.finish(self.opened.patience)
+        if self.insisting is not None:
+            await self.insisting
         for leftover in await self.around.trees.sweep_orphans():
             self.journalist.warn(f"left running, could not be ended: {leftover}")
         endings = dict(_endings(self.scheduler.cells))
@@ -141,10 +149,18 @@ class _Run:
 
     def _stop(self, reason: str) -> None:
         self.journalist.say(StopRequested(time.time(), reason))
+        self.opened.patience.stop()
         self.scheduler.cancel()
+        insisting = self.scheduler.insist(self.opened.patience)
+        # in the run's own context: a body's failed record may be what stops the run, and tasks of
+        # a body's context end with it
+        self.insisting = asyncio.get_running_loop().create_task(
+            insisting, name="insist", context=self.context
+        )
 
     def _hurry(self) -> None:
         self.journalist.say(StopRequested(time.time(), "again", forced=True))
+        self.opened.patience.hurry()
         self.around.trees.hurry()
 
     def _suspend(self, stop: bool) -> None:

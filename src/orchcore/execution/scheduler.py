@@ -20,6 +20,7 @@ from orchcore.execution.control import Control
 from orchcore.execution.endings import Ending, Missing, combined, got
 from orchcore.execution.gating import Gatekeeper
 from orchcore.execution.inputs import Expansion, InputDesk
+from orchcore.execution.patience import Patience
 from orchcore.execution.resolving import Cell, Resolver, ending_of
 from orchcore.execution.shielding import finished
 from orchcore.planning.fanning import FanError, Shape
@@ -68,6 +69,16 @@ class Scheduler:
         """Ends every node that has not ended, each once."""
         for task in tuple(self._tasks):
             if not task.cancelling():
+                task.cancel()
+
+    async def insist(self, patience: Patience) -> None:
+        """Cancels once more what has not ended when *patience* has run out."""
+        ending = tuple(self._tasks)
+        if await patience.outlasts(ending):
+            return
+        for task in ending:
+            if not task.done():
+                self._journalist.warn("does not end although cancelled; again", task.get_name())
                 task.cancel()
 
     def _start(self, cell: Cell, work: Coroutine[Any, Any, Ending]) -> asyncio.Task[None]:
