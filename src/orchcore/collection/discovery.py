@@ -52,19 +52,20 @@ def find(targets: Iterable[str], file: str | None, cwd: Path) -> Asked:
 
 
 def search(cwd: Path) -> Path:
-    """The nearest orchfile from *cwd* upwards.
+    """The nearest orchfile from *cwd* upwards, or the one that configuration names there.
 
     Raises:
         CollectionError: There is none.
         UsageError: It is not safe to import (another user's, or writable by others).
     """
+    config = load_config(cwd)
+    named = config.settings.orchfile
     for folder in upwards(cwd):
+        if named is not None and config.path is not None and config.path.parent == folder:
+            return _named(folder / named)
         if (folder / ORCHFILE).is_file():
             ensure_trusted(folder / ORCHFILE)
             return folder / ORCHFILE
-    config = load_config(cwd)
-    if config.settings.orchfile is not None and config.path is not None:
-        return _named(config.path.parent / config.settings.orchfile)
     raise CollectionError(
         Problem(
             "no-orchfile",
@@ -82,10 +83,16 @@ def _split(target: str, cwd: Path) -> tuple[Path | None, str]:
     head, found, tail = target.partition("::")
     if found:
         return cwd / head, tail
-    is_path = target.endswith(".py") or (cwd / target).is_dir()
-    if is_path or ("/" in target and not target.rpartition(":")[1]):
-        return cwd / target, ""
-    return None, target
+    return (cwd / target, "") if _is_path(target, cwd / target) else (None, target)
+
+
+def _is_path(target: str, path: Path) -> bool:
+    """Whether *target* is meant as a path: ids of instances may look like one (``fix:a.py``)."""
+    if ":" in target:
+        return path.exists()
+    if target.endswith(".py") or "/" in target or target in (".", ".."):
+        return True
+    return (path / ORCHFILE).is_file()  # a folder that has only the name of a phase is none
 
 
 def _named(path: Path) -> Path:

@@ -52,6 +52,20 @@ def roots(what: object) -> Iterator[Root]:
             return
 
 
+def conversations(source: object) -> Iterator[Source[Any]]:
+    """The agent nodes whose conversations *source* gives, as far as it is made from sessions."""
+    match source:
+        case Session() | FanSession():
+            yield derived_from(source)
+        case Picked():
+            yield from conversations(derived_from(cast("Derived", source)))
+        case Either():
+            yield from conversations(source.first)
+            yield from conversations(source.second)
+        case _:
+            return
+
+
 def signature(declared: Declared | Resource[Any, Any]) -> Mapping[str, inspect.Parameter]:
     """The parameters of the function behind *declared*; none if it cannot be inspected."""
     fn = declared.generator if isinstance(declared, Resource) else declared.spec.fn

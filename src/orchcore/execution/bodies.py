@@ -155,7 +155,7 @@ class RunningBody:
         for left in range(options.retries, -1, -1):
             front: tuple[Any, ...] = ()
             if step.spec.role == "agent":
-                front = (self._conversation(options),)
+                front = (self._conversation(step, options),)
             deadline = Deadline(options.timeout_s)
             token = _STEP.set(options)
             try:
@@ -174,7 +174,11 @@ class RunningBody:
                 _STEP.reset(token)
         raise AssertionError("a loop over attempts either returns or raises")
 
-    def _conversation(self, options: NodeOptions) -> Conversation:
+    def _conversation(self, step: Callee, options: NodeOptions) -> Conversation:
+        if any(isinstance(one, Marker) for one in (options.cli, options.model, options.cwd)):
+            message = f"step '{step.name}' has an option that is an edge, so it cannot be called"
+            hint = f"make a phase of it:   {step.name}.wired(...)"
+            raise OrchcoreError(Problem("arguments", message, step.declared_at, (hint,)))
         book = self._scene.office.book
         asked = options.cli if isinstance(options.cli, str) else self.agent
         choice = book.choice(book.name_for(asked), options, options.model, options.cwd)

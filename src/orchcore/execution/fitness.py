@@ -1,14 +1,14 @@
 """Whether every agent that a plan names can do what is asked of it, before anything starts."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from orchcore.agents.adapters.finder import installed
 from orchcore.agents.adapters.protocol import Adapter
+from orchcore.collection.reach import conversations
 from orchcore.declarations.edges import Each, Marker, Maybe, Use
-from orchcore.declarations.sources import FanSession, Session
 from orchcore.errors import Location, OrchcoreError, Problem, UsageError
 from orchcore.execution.choosing import AgentBook
+from orchcore.planning.drafting import CONVERSATION
 from orchcore.planning.plan import NodeOptions, Plan, PlannedNode
 
 
@@ -33,17 +33,43 @@ type _User = tuple[NodeOptions, tuple[str | None, ...], Location, bool]
 
 
 def _users(plan: Plan) -> Iterator[_User]:
-    """Every node and step with an agent: its options, the agents it names, where, if it forks."""
-    for node in plan.nodes:
-        if node.role == "agent" and not _continues(node):
-            yield node.options, _names(node.options.cli, node), node.where, False
-        elif node.role == "agent":
-            upstream = tuple(_names(o.options.cli, o) for o in _sources_of(node, plan))
-            for names in upstream:
-                yield node.options, names, node.where, node.forks
+    """Every node and step with an agent: its options, the agents it has, where, if it forks."""
+    agents: dict[object, tuple[str | None, ...]] = {}
+    for node in plan.nodes:  # each after those whose conversations it goes on with
+        own = _asked(node, agents, _names(node.options.cli, node))
+        agents[node.declared] = own
+        handed = [
+            name
+            for wire in node.wires
+            if wire.parameter != CONVERSATION
+            for name in _continued(wire.edge, agents)
+        ]
+        yield node.options, tuple(dict.fromkeys((*own, *handed))), node.where, node.forks
     for step, options in plan.steps.items():
         if step.spec.role == "agent" and isinstance(options.cli, str):
             yield options, (options.cli,), step.declared_at, False
+
+
+def _asked(
+    node: PlannedNode,
+    agents: Mapping[object, tuple[str | None, ...]],
+    named: tuple[str | None, ...],
+) -> tuple[str | None, ...]:
+    """The agents of *node* itself: those of the conversation it goes on with, or its own."""
+    if node.role != "agent":
+        return ()
+    for wire in node.wires:
+        if wire.parameter == CONVERSATION:
+            return _continued(wire.edge, agents)
+    return named
+
+
+def _continued(
+    edge: object, agents: Mapping[object, tuple[str | None, ...]]
+) -> tuple[str | None, ...]:
+    if not isinstance(edge, Use | Maybe | Each):
+        return ()
+    return tuple(name for one in conversations(edge.source) for name in agents.get(one, ()))
 
 
 def _names(cli: object, node: PlannedNode) -> tuple[str | None, ...]:
@@ -53,23 +79,6 @@ def _names(cli: object, node: PlannedNode) -> tuple[str | None, ...]:
     if isinstance(cli, Marker):
         return ()
     return (cli if isinstance(cli, str) else None,)
-
-
-def _session_edges(node: PlannedNode) -> Iterator[object]:
-    for wire in node.wires:
-        if isinstance(wire.edge, Use | Maybe | Each):
-            source: Any = wire.edge.source
-            if isinstance(source, Session | FanSession):
-                yield source.source
-
-
-def _continues(node: PlannedNode) -> bool:
-    return next(_session_edges(node), None) is not None
-
-
-def _sources_of(node: PlannedNode, plan: Plan) -> Iterator[PlannedNode]:
-    wanted = list(_session_edges(node))
-    yield from (other for other in plan.nodes if any(other.declared is w for w in wanted))
 
 
 def _problems(

@@ -1,13 +1,18 @@
 """What a function's annotations say, for the three places where they are read."""
 
 import inspect
+import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import is_dataclass
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, SecretStr
+
+_MODULES = re.compile(r"(?<![\w.'\"])(?:[^\W\d]\w*\.)+(?=[^\W\d])")
 
 
 @lru_cache(maxsize=4096)
@@ -16,11 +21,15 @@ def hints(fn: Callable[..., object]) -> Mapping[str, Any]:
     try:
         return get_type_hints(fn, include_extras=True)
     except Exception:  # noqa: BLE001  user code may raise anything while a name is looked up
-        return {
-            name: found
-            for name, found in getattr(fn, "__annotations__", {}).items()
-            if not isinstance(found, str)
-        }
+        return dict(_one_by_one(fn))
+
+
+def _one_by_one(fn: Callable[..., object]) -> Iterator[tuple[str, Any]]:
+    known = getattr(fn, "__globals__", {})
+    for name, found in getattr(fn, "__annotations__", {}).items():
+        alone = SimpleNamespace(__annotations__={name: found})
+        with suppress(Exception):
+            yield name, get_type_hints(alone, globalns=known, include_extras=True)[name]
 
 
 def plain(annotation: Any) -> Any:
@@ -40,6 +49,14 @@ def is_list(annotation: Any) -> bool:
     return bare in (list, tuple) or get_origin(bare) in (list, tuple)
 
 
+def is_text(annotation: Any) -> bool:
+    """Whether it is ``str``, or ``str | None``."""
+    bare = plain(annotation)
+    if get_origin(bare) in (Union, types.UnionType):
+        return all(part in (str, type(None)) for part in get_args(bare))
+    return bare is str
+
+
 def is_secret(annotation: Any) -> bool:
     """Whether its values are secrets."""
     bare = plain(annotation)
@@ -54,7 +71,7 @@ def shown(annotation: Any) -> str:
         return "None"
     if inspect.isclass(annotation) and not get_args(annotation):
         return annotation.__name__
-    return str(annotation).replace("typing.", "").rpartition("_orchfile_")[2].split(".", 1)[-1]
+    return _MODULES.sub("", str(annotation))
 
 
 def surely_differ(given: Any, expected: Any) -> bool:

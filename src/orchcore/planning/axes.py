@@ -54,6 +54,12 @@ def axis_problems(node: PlannedNode, each: tuple[tuple[str, Each], ...]) -> Iter
         for name, edge in each:
             yield _not_parallel(node, name, edge)
         return
+    lengths = {axis.origin: len(axis.items) for axis in node.fan.axes if _known(axis)}
+    if not node.fan.cross and len(set(lengths.values())) > 1:
+        counts = " and ".join(map(str, lengths.values()))
+        message = f"the lists that '{node.id}' goes over pair up, but have {counts} elements"
+        hint = "make them equally long, or multiply them with cross=True"
+        yield Problem("each-lengths", message, node.where, (hint,))
     if sum(axis.edge.after is not None for axis in node.fan.axes) > 1:
         message = f"'{node.id}' orders its instances by two each(after=...)"
         yield Problem("each-after", message, node.where, ("give after= to one of them",))
@@ -62,6 +68,10 @@ def axis_problems(node: PlannedNode, each: tuple[tuple[str, Each], ...]) -> Iter
             message = f"{found.edge.shown()} of '{node.id}' keeps the labels of its instances"
             hint = "give label= and after= where the list is fanned out first"
             yield Problem("each-label", message, node.where, (hint,))
+
+
+def _known(axis: Axis) -> bool:
+    return axis.kind == "list" and (bool(axis.items) or not isinstance(axis.edge.source, Param))
 
 
 def _not_parallel(node: PlannedNode, name: str, edge: Each) -> Problem:

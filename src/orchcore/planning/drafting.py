@@ -7,11 +7,11 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, cast
 
 from orchcore.collection.gathering import Collection, Found
-from orchcore.collection.reach import Root, roots
-from orchcore.declarations.edges import Each, Maybe, Param, Use
+from orchcore.collection.reach import Root, conversations, roots
+from orchcore.declarations.edges import UNSET, Each, Maybe, Param, Use
 from orchcore.declarations.gates import Approval
 from orchcore.declarations.nodes import Node
-from orchcore.declarations.sources import Condition, FanOut, FanSession, Session, Source
+from orchcore.declarations.sources import Condition, FanOut, FanSession, Source
 from orchcore.errors import CollectionError, Problem, UsageError
 from orchcore.planning import wiring
 from orchcore.planning.annotations import hints
@@ -167,6 +167,8 @@ class _Bench:
         when = filled(declared.spec.options.get("when", True), self._values)
         if isinstance(when, Condition | bool):
             return when
+        if when is UNSET:
+            return True
         hint = "when=plan.where(lambda p: ...)   or   when=param(True)"
         message = f"option 'when' of '{found.id}' is no condition"
         self.problems.append(Problem("option", message, found.where, (hint,)))
@@ -221,9 +223,8 @@ def _needed(node: PlannedNode) -> Iterator[Root]:
 def _sessions(node: PlannedNode) -> Iterator[object]:
     """The agent nodes whose conversation *node* goes on with."""
     for wire in node.wires:
-        edge = wire.edge
-        if isinstance(edge, Use | Maybe | Each) and isinstance(edge.source, Session | FanSession):
-            yield cast("object", edge.source.source)
+        if isinstance(wire.edge, Use | Maybe | Each):
+            yield from conversations(wire.edge.source)
 
 
 def _repeats(node: PlannedNode, session: object) -> bool:

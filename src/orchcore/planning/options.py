@@ -1,5 +1,7 @@
 """A node's options: known, available, of the right type, with parameters filled in."""
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
@@ -8,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchcore.config import Seconds
 from orchcore.declarations.agent import TurnOptions
-from orchcore.declarations.edges import Each, Marker, Maybe, Param, Use
+from orchcore.declarations.edges import UNSET, Each, Marker, Maybe, Param, Use
 from orchcore.declarations.nodes import Declared
 from orchcore.declarations.options import AgentFanOptions, AgentOptions, PhaseOptions
 from orchcore.errors import Problem, UsageError, did_you_mean
@@ -64,6 +66,8 @@ class FanChecked(BaseModel):
     cross: bool = False
 
 
+_NAME = re.compile(r"\w[\w.@%-]*")
+_UNFIT = re.compile(r"[^\w.@%-]+")
 _PLAIN = NodeOptions()
 _ONE = FanChecked()
 
@@ -72,6 +76,7 @@ def option_problems(declared: Declared, id_: str) -> Iterator[Problem]:
     """Options that are unknown, misplaced or not available yet."""
     spec = declared.spec
     known = _AGENT if spec.role == "agent" else _PHASE
+    yield from _name_problem(declared, id_)
     for name in spec.options:
         if name in NOT_YET:
             message = f"option '{name}' of '{id_}' is not available yet: {NOT_YET[name]}"
@@ -94,6 +99,12 @@ def filled(value: object, values: Mapping[str, object]) -> object:
     return values.get(value.name, value.default) if isinstance(value, Param) else value
 
 
+def _given(options: Mapping[str, object], values: Mapping[str, object]) -> dict[str, object]:
+    """*options* with parameters filled in, without those that wait for a missing parameter."""
+    every = {name: filled(option, values) for name, option in options.items()}
+    return {name: value for name, value in every.items() if value is not UNSET}
+
+
 def node_options(
     declared: Declared, id_: str, values: Mapping[str, object]
 ) -> tuple[NodeOptions, tuple[Problem, ...]]:
@@ -107,18 +118,19 @@ def node_options(
     spec = declared.spec
     if not spec.options and spec.cli is None:
         return _PLAIN, ()
-    raw = {name: filled(option, values) for name, option in spec.options.items()}
+    raw = _given(spec.options, values)
+    cli = None if (asked := filled(spec.cli, values)) is UNSET else asked
     try:
         checked = _Checked.model_validate(raw)
     except ValidationError as error:
         return _PLAIN, tuple(_problem(item, declared, id_) for item in error.errors())
     wrong = [
-        Problem("option", f"option '{name}' of '{id_}': {raw[name]!r} is no text or path",
-                declared.declared_at)
-        for name in ("model", "cwd")
-        if isinstance(raw.get(name), int | float | list | dict)
+        Problem("option", f"option '{name}' of '{id_}': {value!r} is no text or path",
+                declared.declared_at, ("wire it:   use(...), each([...]) or param(...)",))
+        for name, value in (("agent", cli), *((name, raw.get(name)) for name in ("model", "cwd")))
+        if not isinstance(value, str | os.PathLike | Marker | None)
     ]  # fmt: skip
-    return _built(checked, raw, filled(spec.cli, values)), tuple(wrong)
+    return _built(checked, raw, cli), tuple(wrong)
 
 
 def using_options(before: NodeOptions, changes: Mapping[str, object]) -> NodeOptions:
@@ -161,11 +173,20 @@ def fan_options(
 ) -> tuple[FanChecked, tuple[Problem, ...]]:
     """The checked options beside ``parallel``."""
     spec = declared.spec
-    raw = {name: filled(o, values) for name, o in spec.options.items() if name in _FAN_ONLY}
+    raw = _given({**spec.options, "parallel": spec.parallel}, values)
     try:
-        return FanChecked.model_validate({**raw, "parallel": filled(spec.parallel, values)}), ()
+        return FanChecked.model_validate(raw), ()
     except ValidationError as error:
         return _ONE, tuple(_problem(item, declared, id_) for item in error.errors())
+
+
+def _name_problem(declared: Declared, id_: str) -> Iterator[Problem]:
+    name = declared.spec.options.get("name", id_)
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        return
+    fit = _UNFIT.sub("-", str(name)).strip("-.") or "plan"
+    message = f"name={name!r} of '{id_}' is not fit for a shell"
+    yield Problem("option", message, declared.declared_at, (f'name="{fit}"',))
 
 
 def _built(checked: _Checked, raw: Mapping[str, Any], cli: object) -> NodeOptions:

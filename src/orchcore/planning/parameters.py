@@ -1,14 +1,11 @@
 """The run's parameters: gathered from every edge, typed, validated."""
 
-import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import GenericAlias
 from typing import Any, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from orchcore.collection.gathering import Collection
 from orchcore.collection.reach import signature
@@ -17,6 +14,7 @@ from orchcore.declarations.location import line_at
 from orchcore.declarations.nodes import Declared, Node
 from orchcore.errors import Problem, did_you_mean
 from orchcore.planning.annotations import hints, is_list, is_secret, plain, shown
+from orchcore.planning.parameter_values import read_value
 from orchcore.planning.plan import ParameterSpec
 
 RESERVED = frozenset(
@@ -93,7 +91,7 @@ def validated(
                 problems.append(_missing(spec))
             continue
         try:
-            values[spec.name] = _value(spec, raw)
+            values[spec.name] = read_value(spec, raw)
         except (ValidationError, OSError, UnicodeDecodeError) as error:
             problems.append(_invalid(spec, raw, error))
     return values, tuple(problems)
@@ -206,29 +204,3 @@ def _invalid(spec: ParameterSpec, raw: object, error: Exception) -> Problem:
         found = "***" if spec.secret else first["input"]
         return Problem("parameter", f"{option} {found!r}: {first['msg']}", spec.where)
     return Problem("parameter", f"{option} {raw}: {error}", spec.where)
-
-
-def _value(spec: ParameterSpec, raw: object) -> object:
-    adapter: TypeAdapter[object] = TypeAdapter(spec.annotation)
-    if isinstance(raw, str):
-        raw = _expanded(raw) if plain(spec.annotation) is str or spec.secret else raw
-    try:
-        return adapter.validate_python(raw)
-    except ValidationError as error:
-        if not isinstance(raw, str) or raw[:1] not in "[{":
-            raise
-        try:
-            return adapter.validate_json(raw)
-        except ValidationError:
-            raise error from None
-
-
-def _expanded(text: str) -> str:
-    """``@file`` is a file's content, ``-`` is stdin's; ``@@`` is a literal ``@``."""
-    if text == "-":
-        return sys.stdin.read()
-    if text.startswith("@@"):
-        return text[1:]
-    if text.startswith("@"):
-        return Path(os.path.expanduser(text[1:])).read_text("utf-8")  # noqa: PTH111
-    return text

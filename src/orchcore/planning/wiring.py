@@ -6,9 +6,9 @@ from types import GenericAlias
 from typing import Any, cast
 
 from orchcore.collection.gathering import Collection, Found
-from orchcore.collection.reach import roots, signature
+from orchcore.collection.reach import conversations, roots, signature
 from orchcore.declarations.agent import Agent
-from orchcore.declarations.edges import Each, Marker, Maybe, Param, Use
+from orchcore.declarations.edges import UNSET, Each, Marker, Maybe, Param, Use
 from orchcore.declarations.location import line_at
 from orchcore.declarations.nodes import Callee, Declared, Node
 from orchcore.declarations.resource import Resource
@@ -52,6 +52,7 @@ def problems(collection: Collection) -> Iterator[Problem]:
             yield from _misfits(found)
         else:
             yield from _source_problem(found.declared.source, found, "approve")
+            yield from _scope_problem(found.declared.source, found, "approve")
     for name, step in collection.steps.items():
         yield from _function_problems(step, name)
     for resource in collection.resources:
@@ -145,23 +146,75 @@ def _gives(found: Found) -> Any:
 
 def _misfits(found: Found) -> Iterator[Problem]:
     declared = cast("Node", found.declared)
-    every = [*wires(declared), Wire("agent", conversation(declared), None)]
+    yield from _conversation_problem(declared, found)
+    every = [*wires(declared), Wire("ai", conversation(declared), None)]
+    every += [Wire(name, edge, None) for name, edge in _option_edges(declared)]
     for wire in every:
         if isinstance(wire.edge, Use | Maybe):
             yield from _source_problem(wire.edge.source, found, wire.edge.verb)
             yield from _mismatch(wire, found)
         elif isinstance(wire.edge, Each):
             yield from _each_problem(wire.edge.source, found)
-    for option in ("after",):
-        listed = declared.spec.options.get(option, ())
-        for source in cast("list[object]", listed) if isinstance(listed, list | tuple) else ():
-            yield from _source_problem(source, found, option)
+        elif isinstance(wire.edge, Source | Callee):
+            yield from _forgotten(wire, found)
+    after = declared.spec.options.get("after", [])
+    if not isinstance(after, list | tuple):
+        hint = f"after=[{getattr(after, 'name', '...')}]"
+        yield Problem("option", f"'after' of '{found.id}' is no list", found.where, (hint,))
+        return
+    for source in cast("list[object]", after):
+        yield from _source_problem(source, found, "after")
+        yield from _scope_problem(source, found, "after")
+    yield from _scope_problem(declared.spec.options.get("when"), found, "when")
+
+
+def _option_edges(declared: Declared) -> Iterator[tuple[str, object]]:
+    yield "agent", declared.spec.cli
+    for name in ("model", "cwd"):
+        yield name, declared.spec.options.get(name)
+
+
+def _conversation_problem(declared: Declared, found: Found) -> Iterator[Problem]:
+    edge = conversation(declared)
+    if edge is None:
+        return
+    source = edge.source if isinstance(edge, Use | Maybe | Each) else None
+    if not any(conversations(source)):
+        name = source.name if isinstance(source, Source) else "plan"
+        message = f"the agent of phase '{found.id}' is wired to no conversation"
+        yield Problem("not-a-session", message, found.where, (f"ai: Agent = use({name}.session)",))
+    elif declared.spec.cli is not None:
+        message = f"'{found.id}' goes on with a conversation, so its agent is that one's"
+        hint = f"leave out the name:   @agent(...)   instead of   @agent({declared.spec.cli!r})"
+        yield Problem("session-agent", message, found.where, (hint,))
+
+
+def _forgotten(wire: Wire, found: Found) -> Iterator[Problem]:
+    name = getattr(wire.edge, "name", "...")
+    message = f"'{wire.parameter}' of phase '{found.id}' is '{name}' itself, not what it gives"
+    wanted = f"{name}.wired(...)" if isinstance(wire.edge, Callee) else name
+    yield Problem("no-edge", message, found.where, (f"{wire.parameter}=use({wanted})",))
+
+
+def _scope_problem(what: object, found: Found, verb: str) -> Iterator[Problem]:
+    """Resources of an instance exist only while it runs."""
+    for root in roots(what):
+        if isinstance(root, Resource) and root.scope == "instance":
+            message = f"{verb} of '{found.id}' needs '{root.name}', a resource of an instance"
+            hint = 'take it as a parameter:   use(...), or make it   @resource(scope="run")'
+            yield Problem("resource-scope", message, found.where, (hint,))
 
 
 def _each_problem(source: object, found: Found) -> Iterator[Problem]:
-    if isinstance(source, Param | list | tuple | range):
+    yield from _scope_problem(source, found, "each")
+    if isinstance(source, Param):
+        default = source.default
+        if default is not UNSET and not isinstance(default, list | tuple):
+            message = f"each(param({default!r})) of phase '{found.id}' goes over no list"
+            yield Problem("each-items", message, found.where, (f"each(param([{default!r}]))",))
+    elif isinstance(source, list | tuple | range):
         return
-    if isinstance(source, str | set | frozenset | dict):
+    elif isinstance(source, str | set | frozenset | dict):
         kind = type(cast("object", source)).__name__
         message = f"each(...) of phase '{found.id}' goes over a {kind}, which has no list of items"
         yield Problem("each-items", message, found.where, ("write a list:   each([...])",))
@@ -218,6 +271,8 @@ def _resource_problems(resource: Resource[Any, Any]) -> Iterator[Problem]:
     for name, parameter in signature(resource).items():
         edge = parameter.default
         plain_default = edge is not inspect.Parameter.empty and not isinstance(edge, Marker)
+        if resource.scope == "run":
+            yield from _scope_problem(edge, Found(resource.name, cast("Any", resource)), "use")
         if plain_default or isinstance(edge, Param) or is_resource_edge(edge):
             continue
         message = f"parameter '{name}' of resource '{resource.name}' is wired to no resource"

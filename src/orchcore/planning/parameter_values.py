@@ -1,0 +1,74 @@
+"""What was given for a parameter, as a value of its type."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+
+from orchcore.planning.annotations import is_text, plain
+from orchcore.planning.plan import ParameterSpec
+
+
+def read_value(spec: ParameterSpec, raw: object) -> object:
+    """*raw*, validated.
+
+    Texts may be ``@file`` or ``-`` where strings are wanted, and JSON where anything else is.
+
+    Args:
+        spec: The parameter.
+        raw: Text of a command line (a list of texts for a repeated option), or a value.
+
+    Raises:
+        pydantic.ValidationError: It is none of the parameter's type.
+        OSError: Its file cannot be read.
+        UnicodeDecodeError: Its file is no text.
+    """
+    adapter = _adapter(spec.annotation)
+    items = _items(raw)
+    if isinstance(raw, str) and (spec.secret or is_text(spec.annotation)):
+        raw = _expanded(raw)
+    elif items is not None and all(map(is_text, get_args(plain(spec.annotation)))):
+        raw = [_expanded(item) if isinstance(item, str) else item for item in items]
+    try:
+        return adapter.validate_python(raw)
+    except ValidationError as error:
+        if (text := _as_json(raw)) is None:
+            raise
+        try:
+            return adapter.validate_json(text)
+        except ValidationError:
+            raise error from None
+
+
+def _adapter(annotation: Any) -> TypeAdapter[object]:
+    try:
+        return TypeAdapter(annotation)
+    except PydanticSchemaGenerationError:  # any class: a program may give an instance
+        return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+
+
+def _items(raw: object) -> list[object] | None:
+    return cast("list[object]", raw) if isinstance(raw, list) else None
+
+
+def _as_json(raw: object) -> str | None:
+    """Text that is meant as JSON: an object or list, or a list of such texts."""
+    items = _items(raw)
+    every = [raw] if items is None else items
+    texts = [item for item in every if isinstance(item, str) and item.startswith(("[", "{"))]
+    if not texts or len(texts) < len(every):
+        return None
+    return texts[0] if items is None else f"[{','.join(texts)}]"
+
+
+def _expanded(text: str) -> str:
+    """``@file`` is a file's content, ``-`` is stdin's; ``@@`` is a literal ``@``."""
+    if text == "-":
+        return sys.stdin.read()
+    if text.startswith("@@"):
+        return text[1:]
+    if text.startswith("@"):
+        return Path(os.path.expanduser(text[1:])).read_text("utf-8")  # noqa: PTH111
+    return text
