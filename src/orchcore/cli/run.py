@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from typing import Literal
 
@@ -117,4 +118,6 @@ def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
             leave_soon(code, _INTERRUPTED_S if control.interrupted else _PATIENCE_S)
         return code
 
-    return asyncio.run(watched())
+    # in json mode stdout is for events: what bodies print is for people
+    with redirect_stdout(sys.stderr) if wishes.progress == "json" else nullcontext():
+        return asyncio.run(watched())

@@ -63,7 +63,10 @@ async def verdict(reviews: list[Review] = use(review)) -> str:
 _RUFF = """\
 # use(...) and its kin are markers, safe as defaults (B008)
 [lint.flake8-bugbear]
-extend-immutable-calls = ["orchcore.use", "orchcore.maybe", "orchcore.each", "orchcore.param"]
+extend-immutable-calls = [
+  "orchcore.use", "orchcore.maybe", "orchcore.each", "orchcore.param",
+  "orchcore.approve", "orchcore.settled",
+]
 """
 _MYPY = """\
 [mypy]

@@ -84,6 +84,8 @@ def _short(part: object) -> str:
             return repr(words if len(words) <= 20 else f"{words[:19]}…")
         case BaseModel():
             return type(part).__name__
+        case PurePath():
+            return shown_path(Path(part))
         case Sized():
             return str(len(part))
         case _:

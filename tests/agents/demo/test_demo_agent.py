@@ -124,7 +124,7 @@ async def test_same_input_gives_the_same_turn(request_for: Invocation) -> None:
     ("line", "kind"),
     [
         ("demo: fail rate_limited 2.5", "rate_limited"),
-        ("  demo: fail quota", "quota"),
+        ("demo: fail quota", "quota"),
         ("demo: fail no_such_kind", "server_error"),
         ("demo: exit 3", "crashed"),
         ("demo: exit 0", "truncated"),

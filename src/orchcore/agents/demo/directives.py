@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from orchcore.agents.demo.stream import Stream
 
-_LINE = re.compile(r"^[ \t]*demo:[ \t]*([a-z-]+)(?:[ \t]+(.*?))?[ \t]*$", re.MULTILINE)
+_LINE = re.compile(r"^demo:[ \t]*([a-z-]+)(?:[ \t]+(.*?))?[ \t]*$", re.MULTILINE)
 
 
 class Directive(NamedTuple):
