@@ -1,14 +1,14 @@
 """From a module's namespace to a ``Collection``."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orchcore.collection.discovery import find
 from orchcore.collection.loading import load
-from orchcore.collection.reach import Root, reachable
+from orchcore.collection.reach import Root, reachable, unwired
 from orchcore.config import Config, load_config
 from orchcore.declarations.gates import Approval
 from orchcore.declarations.location import line_at
@@ -87,7 +87,7 @@ def gather_nodes(
         _visit(declared, reached)
     found = tuple(
         Found(names.get(one) or _unbound(one), one)
-        for one in reached
+        for one in _without_templates(reached)
         if isinstance(one, Node | Approval)
     )
     if not found:
@@ -118,6 +118,17 @@ def _unbound(declared: Declaration) -> str:
     if isinstance(declared, Approval):
         return _UNFIT.sub("-", declared.name).strip("-")
     return declared.name
+
+
+def _without_templates(reached: Iterable[Root | Declared]) -> Iterator[Root | Declared]:
+    """All but those phases that only ``.wired`` copies were made of."""
+    every = tuple(reached)
+    copied = {one.spec.fn for one in every if isinstance(one, Node) and one.spec.wired_at}
+    used = {root for one in every for root in reachable(one)} if copied else set[Root]()
+    for one in every:
+        bare = isinstance(one, Node) and not one.spec.wired_at and unwired(one)
+        if not (bare and one.spec.fn in copied and one not in used):
+            yield one
 
 
 def _visit(start: Root | Declared, reached: dict[Root | Declared, None]) -> None:

@@ -19,6 +19,8 @@ from orchcore.declarations.sources import (
     Source,
 )
 
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
 type Derived = Picked[Any] | Session | FanSession | Settled[Any] | FanSettled[Any]
 type Root = Node | Approval | Resource[Any, Any]
 
@@ -73,6 +75,25 @@ def signature(declared: Declared | Resource[Any, Any]) -> Mapping[str, inspect.P
         return inspect.signature(fn).parameters
     except (TypeError, ValueError):
         return {}
+
+
+def own_parameters(declared: Declared) -> Mapping[str, inspect.Parameter]:
+    """The parameters of *declared*, the agent handle left out."""
+    parameters = dict(signature(declared))
+    if declared.spec.role == "agent" and parameters:
+        del parameters[next(iter(parameters))]
+    return parameters
+
+
+def unwired(declared: Declared) -> tuple[str, ...]:
+    """The parameters of *declared* that get no value."""
+    return tuple(
+        name
+        for name, parameter in own_parameters(declared).items()
+        if name not in declared.spec.bound
+        and parameter.default is inspect.Parameter.empty
+        and parameter.kind not in VARIADIC
+    )
 
 
 def edges(declared: Declared | Approval | Resource[Any, Any]) -> Iterator[object]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from orchcore.agents.commands import CommandRequest, run_command
+from orchcore.collection.reach import own_parameters
 from orchcore.declarations.body import CommandLine, NodeFacts
 from orchcore.declarations.edges import UNSET, Marker, Param
 from orchcore.declarations.nodes import Callee
@@ -25,7 +26,7 @@ from orchcore.execution.resolving import Cell
 from orchcore.execution.storing import stored
 from orchcore.execution.turns import Attempt, Office, TurnDesk
 from orchcore.planning.plan import NodeOptions, Plan
-from orchcore.planning.wiring import is_resource_edge, own_parameters, wires
+from orchcore.planning.wiring import is_resource_edge, wires
 from orchcore.results import Completed, Failure, TurnFailed
 
 

@@ -1,12 +1,19 @@
 """Binding: every parameter of every node to its edge, or a problem."""
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import GenericAlias
 from typing import Any, cast
 
 from orchcore.collection.gathering import Collection, Found
-from orchcore.collection.reach import conversations, roots, signature
+from orchcore.collection.reach import (
+    VARIADIC,
+    conversations,
+    own_parameters,
+    roots,
+    signature,
+    unwired,
+)
 from orchcore.declarations.agent import Agent
 from orchcore.declarations.edges import UNSET, Each, Marker, Maybe, Param, Use
 from orchcore.declarations.location import line_at
@@ -17,8 +24,6 @@ from orchcore.errors import Problem
 from orchcore.planning.annotations import hints, plain, shown, surely_differ
 from orchcore.planning.plan import Wire
 
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-
 
 def wires(declared: Declared) -> tuple[Wire, ...]:
     """Every parameter of *declared* that gets a value, the agent handle left out."""
@@ -26,7 +31,7 @@ def wires(declared: Declared) -> tuple[Wire, ...]:
     found: list[Wire] = []
     for name, parameter in own_parameters(declared).items():
         edge = declared.spec.bound.get(name, parameter.default)
-        if edge is not inspect.Parameter.empty and parameter.kind not in _VARIADIC:
+        if edge is not inspect.Parameter.empty and parameter.kind not in VARIADIC:
             positional = parameter.kind is inspect.Parameter.POSITIONAL_ONLY
             found.append(Wire(name, edge, annotations.get(name), positional))
     return tuple(found)
@@ -59,14 +64,6 @@ def problems(collection: Collection) -> Iterator[Problem]:
         yield from _resource_problems(resource)
 
 
-def own_parameters(declared: Declared) -> Mapping[str, inspect.Parameter]:
-    """The parameters of *declared*, the agent handle left out."""
-    parameters = dict(signature(declared))
-    if declared.spec.role == "agent" and parameters:
-        del parameters[next(iter(parameters))]
-    return parameters
-
-
 def _function_problems(declared: Declared, name: str) -> Iterator[Problem]:
     spec = declared.spec
     if not inspect.iscoroutinefunction(spec.fn):
@@ -88,7 +85,7 @@ def _function_problems(declared: Declared, name: str) -> Iterator[Problem]:
 
 def _takes_agent(declared: Declared) -> bool:
     first = next(iter(signature(declared).values()), None)
-    if first is None or first.kind in _VARIADIC:
+    if first is None or first.kind in VARIADIC:
         return False
     annotation = hints(declared.spec.fn).get(first.name)
     return annotation is None or plain(annotation) in (Agent, Any, object)
@@ -96,10 +93,7 @@ def _takes_agent(declared: Declared) -> bool:
 
 def _unwired(found: Found, collection: Collection) -> Iterator[Problem]:
     declared = cast("Node", found.declared)
-    given = {wire.parameter for wire in wires(declared)}
-    for name, parameter in own_parameters(declared).items():
-        if name in given or parameter.kind in _VARIADIC:
-            continue
+    for name in unwired(declared):
         expected = hints(declared.spec.fn).get(name)
         yield Problem(
             "unwired-parameter",
