@@ -15,7 +15,7 @@ from orchcore.planning.plan import Plan
 type Mode = Literal["auto", "tty", "plain", "json", "quiet"]
 
 _MODES = ("auto", "tty", "plain", "json", "quiet")
-_PATIENCE_S, _INTERRUPTED_S = 30.0, 3.0
+_PATIENCE_S, _INTERRUPTED_S = 30.0, 1.0
 """How long threads that bodies left behind may delay our end, also if we were interrupted."""
 
 

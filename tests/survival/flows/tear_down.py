@@ -1,0 +1,24 @@
+"""A resource whose tear-down takes ten minutes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from orchcore import Agent, agent, resource, use
+
+
+@resource
+async def database() -> AsyncIterator[str]:
+    try:
+        yield "it"
+    finally:
+        Path("closing").touch()
+        try:
+            await asyncio.sleep(600)
+        finally:
+            Path("closed").touch()
+
+
+@agent("worker")
+async def work(ai: Agent, db: str = use(database)) -> str:
+    return await ai.ask("plain 0")
