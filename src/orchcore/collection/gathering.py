@@ -1,7 +1,7 @@
 """From a module's namespace to a ``Collection``."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,9 +126,12 @@ def _without_templates(reached: Iterable[Root | Declared]) -> Iterator[Root | De
     copied = {one.spec.fn for one in every if isinstance(one, Node) and one.spec.wired_at}
     used = {root for one in every for root in reachable(one)} if copied else set[Root]()
     for one in every:
-        bare = isinstance(one, Node) and not one.spec.wired_at and unwired(one)
-        if not (bare and one.spec.fn in copied and one not in used):
+        if not (isinstance(one, Node) and one not in used and _is_template(one, copied)):
             yield one
+
+
+def _is_template(node: Node, copied: Container[object]) -> bool:
+    return not node.spec.wired_at and node.spec.fn in copied and bool(unwired(node))
 
 
 def _visit(start: Root | Declared, reached: dict[Root | Declared, None]) -> None:
