@@ -1,10 +1,11 @@
 """Writing for people, whatever has become of the streams."""
 
+import io
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Buffer, Iterable
 from contextlib import suppress
-from typing import TextIO
+from typing import TextIO, cast
 
 from orchcore.errors import Problem
 from orchcore.reporting.problem import draw
@@ -26,6 +27,38 @@ def fill_closed_streams() -> None:
     sys.stdin = sys.stdin or os.fdopen(0, "r", closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+class _Borne(io.FileIO):
+    """A file that takes everything, also when it is full or nobody reads it any more."""
+
+    def write(self, data: Buffer, /) -> int:
+        """Writes what can be written and forgets the rest."""
+        try:
+            return cast("int", super().write(data))
+        except OSError:
+            return memoryview(data).nbytes
+
+
+def outlive_readers() -> None:
+    """From now on nothing that is printed fails: a body's ``print`` must not end with its reader.
+
+    That is a pipe to ``head``, a full disk, a terminal that was closed. To be called before
+    anybody else has taken hold of ``sys.stdout`` or ``sys.stderr``.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        with suppress(OSError, ValueError, AttributeError):  # a test's capture has no descriptor
+            stream.flush()
+            raw = _Borne(stream.fileno(), "w", closefd=False)
+            borne = io.TextIOWrapper(
+                io.BufferedWriter(raw),
+                encoding=stream.encoding,
+                errors=stream.errors,
+                line_buffering=stream.line_buffering,
+                write_through=stream.write_through,
+            )
+            setattr(sys, name, borne)
 
 
 def say(text: str, *, to: TextIO | None = None) -> None:

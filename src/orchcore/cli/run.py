@@ -96,11 +96,14 @@ def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
 
     from orchcore.cli.approving import approver_at
     from orchcore.cli.leaving import leave_soon
+    from orchcore.cli.output import outlive_readers
     from orchcore.cli.stopping import heeding_signals
     from orchcore.execution.control import Control
     from orchcore.pipeline import RunSetup, execute
     from orchcore.reporting.progress import choose
 
+    if own:
+        outlive_readers()
     display = choose(wishes.progress, sys.stdout, sys.stderr, os.environ, verbose=wishes.verbose)
     setup = RunSetup(
         observers=(display,),
