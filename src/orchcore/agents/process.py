@@ -14,6 +14,7 @@ The rules:
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -204,7 +205,8 @@ async def uninterrupted[T](work: Coroutine[Any, Any, T], name: str) -> T:
     Raises:
         asyncio.CancelledError: The caller was cancelled, once or often; *work* is done.
     """
-    task = asyncio.create_task(work, name=name)
+    # in a context of its own: who ends all tasks of a body's context must not end this one
+    task = asyncio.create_task(work, name=name, context=Context())
     cancellation: asyncio.CancelledError | None = None
     while not task.done():
         try:
