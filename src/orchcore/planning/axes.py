@@ -1,6 +1,6 @@
 """What each ``each`` of a node goes over, and which axes belong together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from orchcore.declarations.edges import Each, Param
@@ -38,7 +38,9 @@ def axis(edge: Each, parameter: str, values: Mapping[str, object], fans: Mapping
         return Axis(edge, "fan", fans[root].origin if root in fans else root)
     if isinstance(source, Source):
         return Axis(edge, "source", cast("Any", source))
-    return Axis(edge, "list", ("list", id(source)), tuple(cast("list[object]", source)))
+    listed = isinstance(source, Sequence) and not isinstance(source, str)  # else: reported
+    values_here = tuple(cast("Sequence[object]", source)) if listed else ()
+    return Axis(edge, "list", ("list", id(cast("object", source))), values_here)
 
 
 def origin(owner: object, axes: tuple[Axis, ...], *, cross: bool) -> object:

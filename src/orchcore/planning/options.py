@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from orchcore.config import Seconds
 from orchcore.declarations.agent import TurnOptions
 from orchcore.declarations.edges import UNSET, Each, Marker, Maybe, Param, Use
-from orchcore.declarations.nodes import Declared
+from orchcore.declarations.nodes import Callee, Declared
 from orchcore.declarations.options import AgentFanOptions, AgentOptions, PhaseOptions
+from orchcore.declarations.sources import Source
 from orchcore.errors import Problem, UsageError, did_you_mean
 from orchcore.planning.plan import NodeOptions
-from orchcore.policies import Permission
+from orchcore.policies import Permission, duration_s
 
 NOT_YET = {
     "fallback": "waiting for another agent",
@@ -36,6 +36,16 @@ _ALL = frozenset(AgentFanOptions.__annotations__)
 _USING = frozenset(TurnOptions.__annotations__)
 
 
+def _seconds(value: Any) -> float:
+    try:
+        return duration_s(value)
+    except TypeError:
+        raise ValueError(f"{value!r} is not a duration") from None
+
+
+type _Seconds = Annotated[float, BeforeValidator(_seconds)]
+
+
 class _Checked(BaseModel):
     """The types and ranges of those options that are plain values."""
 
@@ -43,8 +53,8 @@ class _Checked(BaseModel):
 
     permission: Permission | None = None
     tools: list[str] | tuple[str, ...] | None = None
-    timeout: Seconds | None = None
-    idle: Seconds | None = None
+    timeout: _Seconds | None = None
+    idle: _Seconds | None = None
     retries: Annotated[int, Field(ge=0)] = 0
     reasks: Annotated[int, Field(ge=0)] = 2
     max_turns: Annotated[int, Field(ge=1)] | None = None
@@ -123,12 +133,12 @@ def node_options(
     try:
         checked = _Checked.model_validate(raw)
     except ValidationError as error:
-        return _PLAIN, tuple(_problem(item, declared, id_) for item in error.errors())
+        return _PLAIN, _problems(error, declared, id_)
     wrong = [
         Problem("option", f"option '{name}' of '{id_}': {value!r} is no text or path",
                 declared.declared_at, ("wire it:   use(...), each([...]) or param(...)",))
         for name, value in (("agent", cli), *((name, raw.get(name)) for name in ("model", "cwd")))
-        if not isinstance(value, str | os.PathLike | Marker | None)
+        if not isinstance(value, str | os.PathLike | Marker | Source | Callee | None)
     ]  # fmt: skip
     return _built(checked, raw, cli), tuple(wrong)
 
@@ -177,7 +187,7 @@ def fan_options(
     try:
         return FanChecked.model_validate(raw), ()
     except ValidationError as error:
-        return _ONE, tuple(_problem(item, declared, id_) for item in error.errors())
+        return _ONE, _problems(error, declared, id_)
 
 
 def _name_problem(declared: Declared, id_: str) -> Iterator[Problem]:
@@ -207,6 +217,12 @@ def _built(checked: _Checked, raw: Mapping[str, Any], cli: object) -> NodeOption
         tags=tuple(checked.tags),
         optional=checked.optional,
     )
+
+
+def _problems(error: ValidationError, declared: Declared, id_: str) -> tuple[Problem, ...]:
+    """One for each option: a union has an error for each of its parts."""
+    first = {item["loc"][0]: item for item in reversed(error.errors())}
+    return tuple(_problem(item, declared, id_) for item in reversed(first.values()))
 
 
 def _problem(error: Any, declared: Declared, id_: str) -> Problem:

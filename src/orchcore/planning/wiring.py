@@ -170,7 +170,7 @@ def _option_edges(declared: Declared) -> Iterator[tuple[str, object]]:
 
 def _conversation_problem(declared: Declared, found: Found) -> Iterator[Problem]:
     edge = conversation(declared)
-    if edge is None:
+    if edge is None or not _takes_agent(declared):
         return
     source = edge.source if isinstance(edge, Use | Maybe | Each) else None
     if not any(conversations(source)):
