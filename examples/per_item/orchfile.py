@@ -12,7 +12,7 @@ from orchcore import Agent, agent, command, each, param, phase, use
 
 @phase
 async def files(folder: Path = param(Path(__file__).parent.parent)) -> list[Path]:
-    return sorted((Path.cwd() / folder).glob("*/*.py"))[:5]
+    return sorted(folder.glob("*/*.py"))[:5]
 
 
 @phase(parallel=2)

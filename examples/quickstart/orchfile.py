@@ -69,7 +69,7 @@ async def changes(
     repo: Path = param(Path(__file__).parent, help="a folder of the repository to review"),
     base: str = param("", help="the commit to compare with; by default the one before the last"),
 ) -> Changes:
-    top = await command("git", "rev-parse", "--show-toplevel", cwd=Path.cwd() / repo)
+    top = await command("git", "rev-parse", "--show-toplevel", cwd=repo)
     if not top.ok:
         raise ValueError(f"--repo {repo}: {top.stderr.strip()}")
     root, since = Path(top.stdout.removesuffix("\n")), base or "HEAD~1"

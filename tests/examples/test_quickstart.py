@@ -138,8 +138,8 @@ def test_empty_repository(tmp_path: Path, quickstart: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--repo", "plain"), "--repo plain: fatal: not a git repository"),
-        (("--repo", "bare"), "--repo bare: fatal: this operation must be run in a work tree"),
+        (("--repo", "plain"), "plain: fatal: not a git repository"),
+        (("--repo", "bare"), "bare: fatal: this operation must be run in a work tree"),
         (("--repo", "missing"), "missing is no folder"),
         (("--repo", "project", "--base=-x"), "--base -x: "),
         (("--repo", "project", "--base", "nowhere"), "--base nowhere: "),

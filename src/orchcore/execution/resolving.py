@@ -132,7 +132,7 @@ class Resolver:
             return None
         if isinstance(held, Missing):
             return held
-        reason = f"{when} is false  {line_at(*when.at)}"
+        reason = f"{_unmet(when)}  {line_at(*when.at)}"
         return Missing("skipped", reason, Failure("skipped", reason))
 
     async def _holds(self, when: Condition, opened: Opened) -> bool | Missing:
@@ -181,6 +181,10 @@ class Resolver:
                 return _unless_stopped(ending, outcome(cell.key, ending))
             case _:
                 return got(cell.id, ending)
+
+
+def _unmet(when: Condition) -> str:
+    return f"{when.parts[0]} is true" if when.op == "not" else f"{when} is false"
 
 
 async def ending_of(cell: Cell) -> Ending:

@@ -17,7 +17,7 @@ from orchcore.planning import wiring
 from orchcore.planning.annotations import hints
 from orchcore.planning.axes import axis, axis_problems, origin
 from orchcore.planning.options import fan_options, filled, node_options, option_problems
-from orchcore.planning.parameters import gathered, validated
+from orchcore.planning.parameters import gathered, missing, validated
 from orchcore.planning.plan import Fan, NodeOptions, Plan, PlannedNode, Wire
 from orchcore.planning.selection import Selection, select
 
@@ -64,7 +64,7 @@ def draft(collection: Collection, request: Request) -> Plan:
     """
     specs, wrong_names = gathered(collection)
     environ = os.environ if request.environ is None else request.environ
-    values, wrong_values = validated(specs, request.parameters, environ, complete=request.complete)
+    values, wrong_values = validated(specs, request.parameters, environ)
     bench = _Bench(collection, values)
     nodes = bench.nodes()
     steps = {step: bench.options_of(step, name) for name, step in collection.steps.items()}
@@ -72,10 +72,13 @@ def draft(collection: Collection, request: Request) -> Plan:
     errors = sorted((p for p in problems if not p.warning), key=_place)
     if errors:
         raise CollectionError(*errors, *wrong_values)
-    if wrong_values:
-        raise UsageError(*wrong_values)
     targets = (*collection.selectors, *request.targets)
     chosen = select(nodes, Selection(targets, request.keyword, request.tags))
+    if request.complete:
+        idle = {node.id for node in nodes} - {node.id for node in chosen}
+        wrong_values = (*wrong_values, *missing(specs, values, idle))
+    if wrong_values:
+        raise UsageError(*wrong_values)
     return Plan(
         collection.orchfile,
         chosen,

@@ -32,7 +32,7 @@ def read_value(spec: ParameterSpec, raw: object) -> object:
     elif items is not None and all(map(is_text, get_args(plain(spec.annotation)))):
         raw = [_expanded(item) if isinstance(item, str) else item for item in items]
     try:
-        return adapter.validate_python(raw)
+        return _from_here(adapter.validate_python(raw), raw)
     except ValidationError as error:
         if (text := _as_json(raw)) is None:
             raise
@@ -72,3 +72,10 @@ def _expanded(text: str) -> str:
     if text.startswith("@"):
         return Path(os.path.expanduser(text[1:])).read_text("utf-8")  # noqa: PTH111
     return text
+
+
+def _from_here(value: object, raw: object) -> object:
+    """*value*; a path that was given as text is meant from here, whoever uses it where."""
+    if isinstance(raw, str) and isinstance(value, Path):
+        return value.expanduser().absolute()
+    return value

@@ -1,6 +1,6 @@
 """The run's parameters: gathered from every edge, typed, validated."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import GenericAlias
 from typing import Any, cast
@@ -65,16 +65,13 @@ def validated(
     specs: tuple[ParameterSpec, ...],
     given: Mapping[str, object],
     environ: Mapping[str, str],
-    *,
-    complete: bool,
 ) -> tuple[Mapping[str, object], tuple[Problem, ...]]:
-    """Values by name, validated by pydantic.
+    """Values by name, validated by pydantic; ``UNSET`` where a required one is not given.
 
     Args:
         specs: What parameters there are.
         given: Texts of a command line, or values of a program.
         environ: For parameters with ``env=``.
-        complete: Whether a missing required parameter is a problem.
     """
     problems: list[Problem] = []
     values: dict[str, object] = {}
@@ -87,14 +84,20 @@ def validated(
         raw = given.get(spec.name, environ.get(spec.env, UNSET) if spec.env else UNSET)
         if raw is UNSET:
             values[spec.name] = spec.default
-            if spec.default is UNSET and complete:
-                problems.append(_missing(spec))
             continue
         try:
             values[spec.name] = read_value(spec, raw)
         except (ValidationError, OSError, UnicodeDecodeError) as error:
             problems.append(_invalid(spec, raw, error))
     return values, tuple(problems)
+
+
+def missing(
+    specs: tuple[ParameterSpec, ...], values: Mapping[str, object], idle: Iterable[str]
+) -> tuple[Problem, ...]:
+    """Required parameters without a value, but for those that only *idle* nodes take."""
+    lacking = (spec for spec in specs if values.get(spec.name) is UNSET)
+    return tuple(_missing(spec) for spec in lacking if not set(spec.users) <= set(idle))
 
 
 def _uses(collection: Collection) -> Iterator[_Use]:
