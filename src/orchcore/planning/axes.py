@@ -40,7 +40,7 @@ def axis(edge: Each, parameter: str, values: Mapping[str, object], fans: Mapping
         return Axis(edge, "source", cast("Any", source))
     listed = isinstance(source, Sequence) and not isinstance(source, str)  # else: reported
     values_here = tuple(cast("Sequence[object]", source)) if listed else ()
-    return Axis(edge, "list", ("list", id(cast("object", source))), values_here)
+    return Axis(edge, "list", ("list", id(cast("Any", source))), values_here)
 
 
 def origin(owner: object, axes: tuple[Axis, ...], *, cross: bool) -> object:

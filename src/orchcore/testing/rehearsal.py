@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from orchcore.agents.adapters.protocol import Adapter
 from orchcore.agents.invocation import TurnRunner
@@ -58,7 +59,7 @@ class Rehearsed:
 
     exit_code: int
     endings: Mapping[str, Ending]
-    values: Mapping[str, object]
+    values: Mapping[str, Any]
     events: tuple[Event, ...]
 
     @property
