@@ -132,8 +132,11 @@ class _Run:
         spent = Spent()
         for cell in self.scheduler.cells.values():
             ending = cell.settled.result()
-            counted = [one.settled.result() for one in cell.instances.values()] or [ending]
-            states.update(one.state for one in counted)
+            counted = [one.settled.result().state for one in cell.instances.values()]
+            # a fan-out may fail by itself, whatever its instances did: too few for its quorum
+            by_itself = ending.state == "failed" and "failed" not in counted
+            states.update(counted)
+            states.update([ending.state] if by_itself or not counted else ())
             spent.add(ending.spent)
         return RunEnded(
             time.time(),

@@ -137,7 +137,7 @@ class JournalDatabase:
         return Problem(
             "disk-full" if full else "journal-unwritable",
             f"the journal in {place} cannot be written ({error}{f', {name}' if name else ''})",
-            hints=(f"{hint}; then: orchcore resume {run}",),
+            hints=(f"{hint}; what is kept: orchcore show {run}",),
         )
 
     def _insert(self, events: Sequence[tuple[Event, bytes]]) -> None:

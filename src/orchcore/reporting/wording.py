@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
+from orchcore.errors import shown_path
 from orchcore.events import RunStarted
 from orchcore.reporting.figures import (
     counted,
@@ -47,7 +49,8 @@ def header(run: RunStarted, story: Story, glyphs: Glyphs) -> Line:
     size = counted(phases, "phase")
     if leaves != phases:
         size += f", {counted(leaves, 'instance')}"
-    parts = [run.orchfile, size, f"-j {run.jobs}" if run.jobs else "", f"run {run.run}"]
+    orchfile = shown_path(Path(run.orchfile))
+    parts = [orchfile, size, f"-j {run.jobs}" if run.jobs else "", f"run {run.run}"]
     dot = f" {glyphs.dot} "
     return (("orchcore", "bold"), (f" {_version()}{dot}", ""), (dot.join(filter(None, parts)), ""))
 
