@@ -64,8 +64,8 @@ class Wanted:
     yes: bool = False
 
 
-async def run_wanted(wanted: Wanted) -> RunResult:
-    """Collects, plans and runs what *wanted* says."""
+async def run_wanted(wanted: Wanted, control: Control | None = None) -> RunResult:
+    """Collects, plans and runs what *wanted* says; *control* may end it."""
     file = None if wanted.orchfile is None else str(wanted.orchfile)
     targets: tuple[str, ...] = ()
     if wanted.target is None or isinstance(wanted.target, str):
@@ -75,7 +75,7 @@ async def run_wanted(wanted: Wanted) -> RunResult:
         collection, target = _declaring(wanted.target)
         targets = (target,)
     plan = draft(collection, Request(targets, parameters=wanted.params, agent=wanted.agent))
-    return await execute(plan, RunSetup(yes=wanted.yes), Control())
+    return await execute(plan, RunSetup(yes=wanted.yes), control or Control())
 
 
 async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:

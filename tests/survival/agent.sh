@@ -8,7 +8,7 @@ if [ "$1" = deaf ]; then
 fi
 mkdir -p ready
 setsid sleep 600 &
-echo "$$ $!" > "ready/.$2"
-mv "ready/.$2" "ready/$2"
+echo "$$ $!" > ".pids-$2"
+mv ".pids-$2" "ready/$2"
 echo "working on $2"
 wait

@@ -69,8 +69,13 @@ class Project:
     def agents(self, count: int, room: Subreaper) -> set[int]:
         """The pids of *count* agents and their tools, as soon as all of them are at work."""
         ready = self.folder / "ready"
-        until(lambda: ready.exists() and len(list(ready.glob("*"))) == count, room)
-        return {int(pid) for file in ready.glob("*") for pid in file.read_text().split()}
+
+        def told() -> list[list[str]]:
+            files = ready.iterdir() if ready.exists() else ()
+            return [pids for file in files if (pids := file.read_text().split())]
+
+        until(lambda: len(told()) == count, room)
+        return {int(pid) for pids in told() for pid in pids}
 
     def touched(self, name: str, room: Subreaper) -> None:
         """Waits for the file *name*."""

@@ -1,8 +1,6 @@
 """Streams and terminals that go away while agents work."""
 
-import os
 import shlex
-import signal
 import sys
 import time
 from pathlib import Path
@@ -14,9 +12,7 @@ from survival.stage import (
     GONE_WITHIN_S,
     SOON_S,
     Project,
-    assert_ended_in_order,
     environ,
-    shown,
     until,
 )
 
@@ -40,17 +36,19 @@ def test_reader_that_leaves_ends_neither_the_run_nor_a_body(tmp_path: Path, prog
     assert project.recorded()["states"] == {"passed": 2}
 
 
-@pytest.mark.parametrize("progress", ["plain", "json", "quiet"])
+@pytest.mark.parametrize("progress", ["plain", "json"])
 def test_full_disk_behind_stdout_ends_neither_the_run_nor_a_body(
     tmp_path: Path, progress: str
 ) -> None:
     """``orchcore run > /dev/full``: the record is whole and the exit code is the run's."""
     project = Project.of("printing", tmp_path)
-    with Path("/dev/full").open("wb") as full:
-        with project.run("--progress", progress, stdout=full.fileno()) as room:
-            status = room.wait(SOON_S)
-            assert "Exception" not in room.output()
-            assert "Traceback" not in room.output()
+    with (
+        Path("/dev/full").open("wb") as full,
+        project.run("--progress", progress, stdout=full.fileno()) as room,
+    ):
+        status = room.wait(SOON_S)
+        assert "Exception" not in room.output()
+        assert "Traceback" not in room.output()
     assert project.recorded()["states"] == {"passed": 2}
     assert status == 0
 
@@ -108,8 +106,8 @@ def test_stopped_run_can_be_ended(tmp_path: Path) -> None:
         project.agents(1, room)
         room.terminal.type(b"\x1a")
         room.terminal.read_until("Stopped", SOON_S)
-        room.terminal.type(b"kill %1; wait %1; echo code=$?.\n")
-        room.terminal.read_until("code=2.", SOON_S)
+        room.terminal.type(b"kill %1\n")
+        room.terminal.read_until("stopped early: SIGTERM", SOON_S)
         room.terminal.type(b"exit\n")
         assert room.left_after(GONE_WITHIN_S) == []
     assert project.recorded()["exit_code"] == 2
@@ -122,4 +120,6 @@ def trees(room: Subreaper) -> list[int]:
 
 
 def states(room: Subreaper) -> set[str]:
-    return {Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in trees(room)}
+    return {
+        Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in trees(room)
+    }

@@ -1,5 +1,7 @@
 """Bodies in Python code that gives nobody a turn."""
 
+# ruff: noqa: ASYNC110, ASYNC240, ASYNC251  it blocks on purpose
+
 import asyncio
 import time
 from pathlib import Path
