@@ -79,7 +79,7 @@ def test_nohup_outlives_the_terminal(tmp_path: Path) -> None:
 
 
 def test_stopped_agents_go_on_and_are_not_stalled(tmp_path: Path) -> None:
-    """^Z for longer than ``idle`` and ``timeout`` bear stops the trees; after fg the run passes."""
+    """^Z for longer than ``idle`` and ``timeout`` allow stops the trees; after fg the run passes."""
     project = Project.of("breathing", tmp_path)
     shell = ["bash", "--norc", "--noprofile", "-i"]
     with Subreaper(shell, cwd=tmp_path, env=environ(), terminal=True) as room:
@@ -88,7 +88,7 @@ def test_stopped_agents_go_on_and_are_not_stalled(tmp_path: Path) -> None:
         room.terminal.type(b"\x1a")
         room.terminal.read_until("Stopped", SOON_S)
         assert states(room) == {"T"}
-        time.sleep(6)
+        time.sleep(5)
         room.terminal.type(b"fg; echo code=$?.\n")
         until(lambda: "T" not in states(room), room)
         room.terminal.read_until("code=0.", SOON_S)

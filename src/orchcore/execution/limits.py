@@ -69,6 +69,7 @@ class Deadline:
         self._around = _CURRENT.get()
         self._token = _CURRENT.set(self)
         await self._timeout.__aenter__()
+        _RUNNING[self] = asyncio.get_running_loop()
 
     async def __aexit__(
         self,
@@ -77,6 +78,7 @@ class Deadline:
         trace: TracebackType | None,
     ) -> None:
         """Stops it; raises ``TimeoutError`` if it ran out."""
+        _RUNNING.pop(self, None)
         self._running = False  # tasks that outlive the block still count, but move nothing
         if self._token is not None:
             _CURRENT.reset(self._token)
@@ -86,6 +88,12 @@ class Deadline:
     def expired(self) -> bool:
         """Whether the limit was reached."""
         return self._timeout.expired()
+
+    def prolong(self, seconds: float) -> None:
+        """The limit ends *seconds* later."""
+        when = self._timeout.when()
+        if self._running and when is not None and not self._timeout.expired():
+            self._timeout.reschedule(when + seconds)
 
     def count(self, waiting: int, working: int) -> None:
         """Changes how many waits and works go on within this limit and those around it."""
@@ -109,6 +117,14 @@ class Deadline:
 
 
 _CURRENT: ContextVar[Deadline | None] = ContextVar("orchcore_deadline", default=None)
+_RUNNING: dict[Deadline, asyncio.AbstractEventLoop] = {}
+
+
+def stood_still(seconds: float) -> None:
+    """This process was stopped for *seconds*, which count for no limit of the running loop."""
+    loop = asyncio.get_running_loop()
+    for deadline in [one for one, its_loop in _RUNNING.items() if its_loop is loop]:
+        deadline.prolong(seconds)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from orchcore.execution.endings import Ending, Spent, Verdict, exit_code
 from orchcore.execution.gating import Gatekeeper
 from orchcore.execution.janitor import Janitor
 from orchcore.execution.journalist import Journalist
-from orchcore.execution.limits import Slots
+from orchcore.execution.limits import Slots, stood_still
 from orchcore.execution.opening import Opened
 from orchcore.execution.ports import Surroundings
 from orchcore.execution.resolving import Cell
@@ -69,7 +69,7 @@ class _Run:
         self.plan = plan
         self.around = around
         self.control = control
-        self.began = time.monotonic()
+        self.began = self.suspended_at = time.monotonic()
         self.context = copy_context()
         self.journalist = Journalist(around, control)
         office = Office(around, Slots(plan.jobs), self.journalist, AgentBook(plan, around.adapters))
@@ -168,9 +168,11 @@ class _Run:
 
     def _suspend(self, stop: bool) -> None:
         if stop:
+            self.suspended_at = time.monotonic()
             self.around.trees.stop_all()
         else:
             self.around.trees.continue_all()
+            stood_still(time.monotonic() - self.suspended_at)
 
 
 async def _to_the_end(run: _Run) -> Played:

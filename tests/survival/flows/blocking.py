@@ -11,7 +11,7 @@ from orchcore import Agent, agent, phase
 
 @agent("worker")
 async def work(ai: Agent) -> str:
-    return await ai.ask("deaf 0")
+    return await ai.ask("plain 0")
 
 
 @phase(tags=["loop"])
