@@ -249,9 +249,10 @@ def _unchecked(done: Completed) -> Failure | None:
 
 def _own_options(step: Callee) -> NodeOptions:
     """Options of a step that no orchfile binds (imported inside a body)."""
-    from orchcore.planning.options import node_options
+    from orchcore.planning.options import node_options, option_problems
 
-    options, problems = node_options(step, step.name, {})
+    options, wrong = node_options(step, step.name, {})
+    problems = (*option_problems(step, step.name), *wrong)
     if problems:
         raise OrchcoreError(*problems)
     return options
