@@ -1,6 +1,6 @@
 """Which orchfile the words of a command line mean."""
 
-import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -69,14 +69,14 @@ def test_an_orchfile_nearer_than_the_configuration_wins(tmp_path: Path) -> None:
 def test_a_named_orchfile_that_is_missing_is_told(tmp_path: Path) -> None:
     """Configuration that points nowhere is an error, not a silent search."""
     (_project(tmp_path) / "orchcore.toml").write_text('orchfile = "gone.py"\n')
-    with pytest.raises(CollectionError, match="gone.py"):
+    with pytest.raises(CollectionError, match=r"gone\.py"):
         search(tmp_path)
 
 
 def test_what_others_may_write_is_not_imported(tmp_path: Path) -> None:
     """An orchfile found by search must not be writable by others."""
     file = _orchfile(_project(tmp_path) / "orchfile.py")
-    os.chmod(file, 0o666)
+    file.chmod(file.stat().st_mode | stat.S_IWOTH)
     with pytest.raises(UsageError) as caught:
         search(tmp_path)
     assert caught.value.code == "untrusted-file"

@@ -17,7 +17,7 @@ def _ids(collection: Collection) -> list[str]:
 def test_nodes_are_in_the_order_of_definition(tmp_path: Path) -> None:
     """What is defined first is shown first."""
     body = "".join(
-        f"@phase\nasync def {name}() -> int: return 1\n" for name in "zebra apple mango".split()
+        f"@phase\nasync def {name}() -> int: return 1\n" for name in ["zebra", "apple", "mango"]
     )
     assert _ids(collected(tmp_path, body)) == ["zebra", "apple", "mango"]
 

@@ -113,7 +113,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     error = _error(tmp_path, "x = '\0'\n")
     assert error.code == "syntax"
     (tmp_path / "orchfile.txt").write_text("")
-    with pytest.raises(CollectionError, match="no.* Python file"):
+    with pytest.raises(CollectionError, match=r"not a Python file"):
         load(tmp_path / "orchfile.txt")
 
 

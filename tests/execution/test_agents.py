@@ -481,6 +481,14 @@ async def plan(ai: Agent) -> str: return await ai.ask("plan")
 """
 
 
+TWO_NODES = """
+@agent
+async def a(ai: Agent = use(plan.session)) -> str: return await ai.ask("a")
+@agent
+async def b(ai: Agent = use(plan.session)) -> str: return await ai.ask("b")
+"""
+
+
 async def test_one_continuer_goes_on_in_the_same_session(tmp_path: Path) -> None:
     """``use(plan.session)``: same agent, same model, same conversation."""
     body = SESSIONS + (
@@ -500,12 +508,10 @@ async def test_one_continuer_goes_on_in_the_same_session(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "declared",
     [
-        "@agent\nasync def a(ai: Agent = use(plan.session)) -> str: return await ai.ask('a')\n"
-        "@agent\nasync def b(ai: Agent = use(plan.session)) -> str: return await ai.ask('b')\n",
+        TWO_NODES,
         "@agent(parallel=2)\nasync def a(ai: Agent = use(plan.session), x: int = each([1, 2])) -> str: return await ai.ask('a')\n",
         "@agent(retries=1)\nasync def a(ai: Agent = use(plan.session)) -> str: return await ai.ask('a')\n",
-        "@phase\nasync def a(ais: Agent = use(plan.session)) -> str: return await ais.ask('a')\n"
-        "@agent\nasync def b(ai: Agent = use(plan.session)) -> str: return await ai.ask('b')\n",
+        TWO_NODES.replace("@agent", "@phase", 1),
     ],
 )
 async def test_several_continuers_fork(tmp_path: Path, declared: str) -> None:

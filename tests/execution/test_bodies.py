@@ -218,7 +218,7 @@ async def test_commands_that_fail(tmp_path: Path, line: str, kind: str, said: st
     assert done.of(SubStepEnded)[0].failure == failure
 
 
-async def test_what_needs_a_body_says_so_outside(tmp_path: Path) -> None:
+async def test_what_needs_a_body_says_so_outside() -> None:
     """Steps and commands; ``.fn`` is the undecorated function."""
     from orchcore import command, phase
 
@@ -261,7 +261,7 @@ async def test_gather_keeps_order_and_its_limit() -> None:
             assert drawn <= x + 1
             yield call(x)
 
-    assert await gather(calls(), limit=2) == [0, 1, 2, 3, 4]  # type: ignore[call-overload,arg-type]
+    assert await gather(calls(), limit=2) == [0, 1, 2, 3, 4]  # type: ignore[arg-type]
     assert most == 2
     assert await gather([call(x) for x in range(3)]) == [0, 1, 2]
     assert await gather([]) == []
@@ -305,7 +305,7 @@ async def test_what_the_generator_itself_raises_is_raised() -> None:
 
     for limit in (None, 1, 2):
         with pytest.raises(LookupError, match="exhausted"):
-            await gather(broken(), limit=limit)  # type: ignore[call-overload,arg-type]
+            await gather(broken(), limit=limit)  # type: ignore[arg-type]
 
 
 async def test_a_quorum_of_gather_leaves_failures_out() -> None:

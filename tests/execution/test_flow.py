@@ -158,30 +158,29 @@ async def end(xs: list[str] = use(work)) -> list[str]: return xs
 """
 
 
-@pytest.mark.parametrize(
-    ("options", "bad", "idle", "state", "end", "code"),
-    [
-        ("", "''", "''", "passed", ["a", "b", "c"], 0),
-        ("", "''", "'b'", "passed", ["a", "c"], 0),
-        ("", "''", "'abc'", "passed", [], 0),
-        ("", "'b'", "''", "failed", None, 1),
-        (", quorum=2", "'b'", "''", "partial", ["a", "c"], 1),
-        (", quorum=2, optional=True", "'b'", "''", "partial", ["a", "c"], 0),
-        (", quorum=2", "''", "''", "passed", ["a", "b", "c"], 0),
-        (", quorum=3", "'b'", "''", "failed", None, 1),
-        (", quorum=2", "'a'", "'b'", "failed", None, 1),
-        (", optional=True", "'b'", "''", "failed", None, 1),
-    ],
-)
+type _End = tuple[str, list[str] | None, int]
+_ENDS: list[tuple[str, str, str, _End]] = [
+    ("", "''", "''", ("passed", ["a", "b", "c"], 0)),
+    ("", "''", "'b'", ("passed", ["a", "c"], 0)),
+    ("", "''", "'abc'", ("passed", [], 0)),
+    ("", "'b'", "''", ("failed", None, 1)),
+    (", quorum=2", "'b'", "''", ("partial", ["a", "c"], 1)),
+    (", quorum=2, optional=True", "'b'", "''", ("partial", ["a", "c"], 0)),
+    (", quorum=2", "''", "''", ("passed", ["a", "b", "c"], 0)),
+    (", quorum=3", "'b'", "''", ("failed", None, 1)),
+    (", quorum=2", "'a'", "'b'", ("failed", None, 1)),
+    (", optional=True", "'b'", "''", ("failed", None, 1)),
+]
+
+
+@pytest.mark.parametrize(("options", "bad", "idle", "expected"), _ENDS)
 async def test_how_a_fan_out_ends(
-    tmp_path: Path, options: str, bad: str, idle: str, state: str, end: list[str] | None, code: int
+    tmp_path: Path, options: str, bad: str, idle: str, expected: _End
 ) -> None:
     """Skipped instances are left out; one failure fails it, unless a quorum passed."""
     done = await played(tmp_path, FAN.format(options=options, bad=bad, idle=idle))
-    assert done.states["work"] == state
-    assert done.values.get("end") == end
-    assert done.exit_code == code
-    if end is None:
+    assert (done.states["work"], done.values.get("end"), done.exit_code) == expected
+    if expected[1] is None:
         assert done.states["end"] == "blocked"
 
 
@@ -223,8 +222,7 @@ async def test_fail_fast_cancels_siblings(tmp_path: Path) -> None:
     async def other() -> int: return 1
     """
     done = await played(tmp_path, _dedent(body))
-    states = {id_: state for id_, state in done.states.items()}
-    assert states == {
+    assert done.states == {
         "work": "failed",
         "work:a": "cancelled",
         "work:b": "failed",

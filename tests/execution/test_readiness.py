@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchcore.events import AttemptStarted, InstanceEnded, NodeEnded, NodeExpanded
+from orchcore.results import TurnResult
 from orchcore.testing import Rehearsed, ScriptedRunner, replied
 from orchfiles import planned, played
 
@@ -195,7 +196,7 @@ async def test_parallel_bounds_the_instances(tmp_path: Path) -> None:
     running: list[int] = []
     most = 0
 
-    async def turn(_: object) -> object:
+    async def turn(_: object) -> TurnResult:
         nonlocal most
         running.append(1)
         most = max(most, len(running))
@@ -207,7 +208,7 @@ async def test_parallel_bounds_the_instances(tmp_path: Path) -> None:
     @agent(parallel=2)
     async def work(ai: Agent, x: int = each([1, 2, 3, 4, 5])) -> str: return await ai.ask("x")
     """
-    done = await played(tmp_path, body, turn, jobs=9)  # type: ignore[arg-type]
+    done = await played(tmp_path, body, turn, jobs=9)
     assert (most, done.exit_code) == (2, 0)
 
 
@@ -218,11 +219,11 @@ async def test_parallel_bounds_the_instances(tmp_path: Path) -> None:
 async def test_slots_bound_the_turns(tmp_path: Path, options: str, jobs: int, most: int) -> None:
     """``-j``, named limits, and 8 turns at once for each account."""
 
-    async def turn(_: object) -> object:
+    async def turn(_: object) -> TurnResult:
         await asyncio.sleep(0.005)
         return replied("x")
 
-    runner = ScriptedRunner(turn)  # type: ignore[arg-type]
+    runner = ScriptedRunner(turn)
     body = f"""
     @agent({options})
     async def work(ai: Agent) -> None:
@@ -250,7 +251,7 @@ async def test_one_job_and_bodies_that_await_steps(tmp_path: Path) -> None:
     async with asyncio.timeout(20):
         done = await played(tmp_path, body, jobs=1)
     assert done.values["end"] == 3
-    assert done.values["work"][0] == "inner 1hi\n own"  # type: ignore[index]
+    assert done.values["work"][0] == "inner 1hi\n own"
 
 
 async def test_steps_take_their_own_limits(tmp_path: Path) -> None:

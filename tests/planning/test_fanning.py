@@ -100,7 +100,7 @@ def test_lists_pair_up() -> None:
 
 def test_lists_that_pair_up_are_equally_long() -> None:
     """Nothing is dropped silently."""
-    with pytest.raises(FanError, match="have 2 and 3 elements; .*cross=True"):
+    with pytest.raises(FanError, match=r"have 2 and 3 elements; .*cross=True"):
         expand(_fan(_axis("a"), _axis("b")), [elements([1, 2], None), elements([1, 2, 3], None)])
 
 
@@ -145,7 +145,7 @@ def test_order_needs_known_labels() -> None:
 
 def test_order_has_no_circles() -> None:
     """Instances that wait for each other fail the node."""
-    with pytest.raises(FanError, match="wait for each other: .* -> "):
+    with pytest.raises(FanError, match=r"wait for each other: .* -> "):
         ordered(["a", "b"], {"b": ("a",), "a": ("b",)})
     ordered(["a", "b"], {"b": ("a",)})
 

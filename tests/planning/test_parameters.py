@@ -48,7 +48,7 @@ type Alias = int
         ("bool = param(True)", False, False),
         ("bool = param(False)", "yes", True),
         ("str = param()", "text", "text"),
-        ("Path = param()", "a/b", Path("a/b")),
+        ("Path = param()", "a/b", Path("a/b").absolute()),
         ('Literal["low", "high"] = param("low")', "high", "high"),
         ("list[int] = param([])", ["1", "2"], [1, 2]),
         ("int | None = param(None)", "7", 7),
@@ -61,7 +61,7 @@ type Alias = int
 def test_texts_become_values_of_the_declared_type(
     tmp_path: Path, declared: str, given: object, expected: object
 ) -> None:
-    """pydantic reads what a command line gives."""
+    """Pydantic reads what a command line gives."""
     assert _value(tmp_path, declared, given, TYPES) == expected
 
 
@@ -101,12 +101,12 @@ def test_at_reads_a_file_for_each_item(tmp_path: Path) -> None:
 
 def test_other_types_take_at_literally(tmp_path: Path) -> None:
     """A Path that begins with @ is a path."""
-    assert _value(tmp_path, "Path = param()", "@x") == Path("@x")
+    assert _value(tmp_path, "Path = param()", "@x") == Path("@x").absolute()
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     """The option, the file and the reason."""
-    with pytest.raises(UsageError, match="--x @nowhere.*No such file"):
+    with pytest.raises(UsageError, match=r"--x @nowhere.*No such file"):
         _value(tmp_path, "str = param()", "@nowhere")
 
 

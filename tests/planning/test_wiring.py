@@ -18,6 +18,8 @@ async def plan() -> Plan: return Plan(steps=[])
 async def helper(x: int = 1) -> int: return x
 @agent("claude")
 async def coder(ai: Agent) -> str: return ""
+@phase(parallel=2)
+async def several() -> str: ...
 @resource(scope="instance")
 async def room() -> AsyncIterator[int]: yield 1
 @resource
@@ -288,10 +290,9 @@ def test_the_instances_of_a_fan_out_are_a_list(tmp_path: Path) -> None:
             "one of them",
         ),
         (
-            "@phase(parallel=2)\nasync def m() -> int: ...\n"
-            "@phase(parallel=2)\nasync def x(a: int = each(m, label=str)) -> int: ...",
+            "@phase(parallel=2)\nasync def x(a: int = each(several, label=str)) -> int: ...",
             "each-label",
-            "each(m) of 'x' keeps the labels",
+            "each(several) of 'x' keeps the labels",
             "fanned out first",
         ),
     ],

@@ -1,0 +1,80 @@
+"""What bodies print while a run is watched."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchcore.collection.gathering import collect
+from orchcore.events import Event, NodeEnded, Printed
+from orchcore.execution.control import Control
+from orchcore.pipeline import RunSetup, execute
+from orchcore.planning.drafting import Request, draft
+
+ORCHFILE = """
+import asyncio
+import sys
+
+from orchcore import phase, use
+
+@phase
+async def first() -> int:
+    print("one", end=" ")
+    print("line")
+    await asyncio.to_thread(print, "from a thread")
+    sys.stdout.write("never ended")
+    return 1
+
+@phase
+async def second(number: int = use(first)) -> None:
+    print("after", number >= 0)
+"""
+
+
+class Listener:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def on_event(self, event: Event) -> None:
+        self.events.append(event)
+
+    def tick(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _watched(folder: Path, *, tell_prints: bool) -> list[Event]:
+    (folder / "orchfile.py").write_text(ORCHFILE)
+    plan = draft(collect((str(folder),), None, folder), Request())
+    listener = Listener()
+    setup = RunSetup((listener,), tell_prints=tell_prints, record=False)
+    asyncio.run(execute(plan, setup, Control()))
+    return listener.events
+
+
+def test_prints_are_told_in_order_and_by_whom(tmp_path: Path) -> None:
+    """Whole lines become events between the others, with the node that printed them."""
+    before = sys.stdout
+    events = _watched(tmp_path, tell_prints=True)
+    assert sys.stdout is before
+    printed = [(event.node, event.text) for event in events if isinstance(event, Printed)]
+    assert printed == [
+        ("first", "one line"),
+        ("first", "from a thread"),
+        ("second", "after True"),
+        ("first", "never ended"),
+    ]
+    order = [type(event) for event in events if isinstance(event, Printed | NodeEnded)]
+    assert order == [Printed, Printed, NodeEnded, Printed, NodeEnded, Printed]
+
+
+def test_prints_go_to_stdout_where_nobody_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program that runs a pipeline keeps its own stdout."""
+    events = _watched(tmp_path, tell_prints=False)
+    assert not [event for event in events if isinstance(event, Printed)]
+    assert capsys.readouterr().out.startswith("one line\nfrom a thread\n")
