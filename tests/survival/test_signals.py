@@ -53,6 +53,19 @@ def test_second_signal_kills_at_once_and_cuts_tear_downs_short(tmp_path: Path) -
         assert (tmp_path / "closed").exists()
 
 
+def test_second_signal_ends_a_body_that_takes_its_time(tmp_path: Path) -> None:
+    """A ``finally`` of ten minutes has two seconds, and the run still ends in order."""
+    project = Project.of("stubborn", tmp_path)
+    with project.run(options=["-u"]) as room:
+        said("started", room)
+        os.kill(room.pid, signal.SIGINT)
+        said("ending", room)
+        time.sleep(0.3)
+        os.kill(room.pid, signal.SIGINT)
+        assert_ended_in_order(project, room, within_s=10)
+        assert "does not end although cancelled" in room.output()
+
+
 @pytest.mark.parametrize("how", ["loop", "thread"])
 def test_blocking_code_does_not_keep_a_run(tmp_path: Path, how: str) -> None:
     """A body in ``time.sleep``, in the loop or in a thread, is left within seconds of one ^C."""

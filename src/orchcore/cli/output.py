@@ -52,7 +52,7 @@ def outlive_readers() -> None:
             stream.flush()
             raw = _Borne(stream.fileno(), "w", closefd=False)
             borne = io.TextIOWrapper(
-                io.BufferedWriter(raw),
+                raw if stream.write_through else io.BufferedWriter(raw),  # python -u
                 encoding=stream.encoding,
                 errors=stream.errors,
                 line_buffering=stream.line_buffering,
