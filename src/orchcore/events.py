@@ -204,8 +204,8 @@ class RetryScheduled:
 
 
 @dataclass(frozen=True, slots=True)
-class InstanceEnded:
-    """An instance of a fan-out reached its final state.
+class Ended:
+    """What the two kinds of ending have in common.
 
     Attributes:
         reason: Why it is not ``passed``, one line; the reason chain of a skip.
@@ -232,29 +232,19 @@ class InstanceEnded:
     unpriced_turns: int = 0
     folder: str = ""
     simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceEnded(Ended):
+    """An instance of a fan-out reached its final state."""
+
     kind: Literal["instance_ended"] = "instance_ended"
 
 
 @dataclass(frozen=True, slots=True)
-class NodeEnded:
-    """A node reached its final state; fields as in ``InstanceEnded``, sums over instances."""
+class NodeEnded(Ended):
+    """A node reached its final state; a fan-out's figures are sums over its instances."""
 
-    at: float
-    node: str
-    state: NodeState
-    duration_s: float = 0.0
-    attempt: int = 1
-    reason: str = ""
-    failure: Failure | None = None
-    value: str | None = None
-    brief: str = ""
-    trace: str = ""
-    last_lines: tuple[str, ...] = ()
-    cost_usd: float | None = None
-    turns: int = 0
-    unpriced_turns: int = 0
-    folder: str = ""
-    simulated: bool = False
     optional: bool = False
     kind: Literal["node_ended"] = "node_ended"
 
@@ -395,6 +385,16 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class Printed:
+    """A body printed a line; *node* is empty where no body did."""
+
+    at: float
+    text: str
+    node: str = ""
+    kind: Literal["printed"] = "printed"
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """The run is being ended early: a signal, ``-x``, ``--maxfail``, a cancellation."""
 
@@ -441,6 +441,7 @@ type Event = (
     | ApprovalGiven
     | AgentStalled
     | Warned
+    | Printed
     | StopRequested
     | RunEnded
 )

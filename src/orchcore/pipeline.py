@@ -4,7 +4,7 @@ import inspect
 import os
 import sys
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from orchcore.errors import CollectionError, Problem
 from orchcore.execution.control import Control
 from orchcore.execution.fitness import ensure_agents
 from orchcore.execution.ports import Approver, NullRecorder, Recorder, Surroundings
+from orchcore.execution.printing import told_prints
 from orchcore.execution.running import play
 from orchcore.journal.folder import ProjectFolder, RunFolder
 from orchcore.journal.origin import Origin
@@ -42,6 +43,7 @@ class RunSetup:
         fail_limit: After so many failed instances the run is ended; ``None``: never.
         environ: Our environment; by default the process's.
         yes: Whether every gate is answered yes.
+        tell_prints: Whether observers are told what bodies print; else it goes to ``stdout``.
         record: Whether the run is kept in ``.orchcore/``; without it nothing stays.
     """
 
@@ -50,6 +52,7 @@ class RunSetup:
     fail_limit: int | None = None
     environ: Mapping[str, str] | None = None
     yes: bool = False
+    tell_prints: bool = False
     record: bool = True
 
 
@@ -104,7 +107,8 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
                 fail_limit=setup.fail_limit,
                 environ=environ,
             )
-            played = await play(plan, around, control)
+            with told_prints(audience.publish) if setup.tell_prints else nullcontext():
+                played = await play(plan, around, control)
     states: dict[str, NodeState] = {id_: one.state for id_, one in played.endings.items()}
     ids: Mapping[Any, str] = plan.ids
     return RunResult(folder.id, played.exit_code, states, folder.path, played.values, ids)

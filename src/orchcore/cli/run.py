@@ -2,7 +2,6 @@
 
 import os
 import sys
-from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,6 +99,8 @@ def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
     from orchcore.cli.stopping import heeding_signals
     from orchcore.execution.control import Control
     from orchcore.pipeline import RunSetup, execute
+    from orchcore.reporting.jsonlines import JsonLines
+    from orchcore.reporting.plain import PlainDisplay
     from orchcore.reporting.progress import choose
 
     if own:
@@ -111,6 +112,7 @@ def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
         fail_limit=wishes.fail_limit,
         environ=dict(os.environ),
         yes=wishes.yes,
+        tell_prints=isinstance(display, PlainDisplay | JsonLines),
     )
 
     async def watched() -> int:
@@ -121,6 +123,4 @@ def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
             leave_soon(code, _INTERRUPTED_S if control.interrupted else _PATIENCE_S)
         return code
 
-    # in json mode stdout is for events: what bodies print is for people
-    with redirect_stdout(sys.stderr) if wishes.progress == "json" else nullcontext():
-        return asyncio.run(watched())
+    return asyncio.run(watched())

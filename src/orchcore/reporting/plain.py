@@ -13,6 +13,7 @@ from orchcore.events import (
     InstanceEnded,
     LimitNoticed,
     NodeEnded,
+    Printed,
     RetryScheduled,
     RunStarted,
     StopRequested,
@@ -22,7 +23,7 @@ from orchcore.reporting.ci import dialect_for
 from orchcore.reporting.figures import shown_dollars, shown_duration
 from orchcore.reporting.glyphs import STATE_STYLE, glyphs_for
 from orchcore.reporting.leaf import Leaf
-from orchcore.reporting.sanitize import harmless_in_logs
+from orchcore.reporting.sanitize import clean_line, harmless_in_logs
 from orchcore.reporting.step_summary import write_step_summary
 from orchcore.reporting.story import Story
 from orchcore.reporting.streams import Outlet
@@ -139,6 +140,8 @@ class PlainDisplay:
                 self._tell_stall(event)
             case Warned():
                 self._warn(event)
+            case Printed():
+                self._tell_print(event)
             case StopRequested():
                 self._warn_line(event.at, f"stopping: {event.reason}")
             case _:
@@ -168,6 +171,13 @@ class PlainDisplay:
         last = f", last line {event.last_line!r}" if event.last_line else ""
         text = f"stalled: said nothing for {event.silent_s:.0f} s (idle={event.limit_s:.0f}){last}"
         self._change(event.at, "!", "yellow", leaf, text)
+
+    def _tell_print(self, event: Printed) -> None:
+        if event.node:
+            leaf = self._story.leaf(event.node)
+            self._change(event.at, self._glyphs.bar, "dim", leaf, event.text)
+        else:
+            self._due.append(f"{harmless_in_logs(clean_line(event.text))}\n")
 
     def _finish_node(self, event: NodeEnded) -> None:
         node = self._story.nodes[event.node]
