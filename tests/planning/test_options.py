@@ -81,6 +81,8 @@ def test_parameters_are_filled_in(tmp_path: Path) -> None:
         ("retries='2'", "phase", "option", "valid integer", ""),
         ("timeout='soon'", "phase", "option", "is not a duration", ""),
         ("timeout=-1", "phase", "option", "is not a duration", ""),
+        ("timeout=0", "phase", "option", "over before it begins", ""),
+        ("parallel=2, quorum=3", "phase", "option", "quorum=3 of 'x' can never be met", "2 instances"),
         ("permission='root'", "agent", "option", "'root'", ""),
         ("limits={'gpu': 0}", "phase", "option", "option 'limits'", ""),
         ("env={'A': 1}", "agent", "option", "option 'env'", ""),

@@ -53,9 +53,6 @@ class Spec:
             return replace(self, stray=str(error), wired_at=caller())
         names = list(signature.parameters)[len(front) :]
         bound = {name: given.arguments[name] for name in names if name in given.arguments}
-        conversation = kwargs.get(next(iter(signature.parameters), ""), None)
-        if conversation is not None and self.role == "agent":
-            bound[next(iter(signature.parameters))] = conversation
         return replace(self, bound={**self.bound, **bound}, wired_at=caller())
 
 

@@ -13,7 +13,7 @@ from orchcore.declarations.edges import Each
 from orchcore.declarations.resource import Resource
 from orchcore.declarations.sources import FanSettled
 from orchcore.execution.attempts import OPTIONS, Late, option_input
-from orchcore.execution.endings import Missing, Value
+from orchcore.execution.endings import Missing
 from orchcore.execution.opening import Opened
 from orchcore.execution.resolving import Resolver
 from orchcore.planning.fanning import (
@@ -37,11 +37,13 @@ class Expansion:
     Attributes:
         shapes: In order.
         values: For each axis, its elements; ``None`` for a fan-out, whose come later.
+        positions: For each axis, the places of its elements in its origin.
         after: Labels that must have passed before an instance starts.
     """
 
     shapes: tuple[Shape, ...]
     values: tuple[tuple[object, ...] | None, ...]
+    positions: tuple[tuple[int, ...], ...]
     after: Mapping[str, tuple[str, ...]]
 
 
@@ -99,7 +101,8 @@ class InputDesk:
         chosen = selected(node.id, fan, shapes)
         if fan.only and not chosen:
             raise FanError(f"none of its instances is selected: {', '.join(fan.only)}")
-        return Expansion(chosen, tuple(values), after)
+        positions = tuple(tuple(element.position for element in axis) for axis in per_axis)
+        return Expansion(chosen, tuple(values), positions, after)
 
     async def own(
         self, node: PlannedNode, fan: Fan, shape: Shape, expansion: Expansion
@@ -115,18 +118,13 @@ class InputDesk:
             if listed is not None:
                 mine[name] = listed[shape.picks[index]]
                 continue
-            found = await self._of_fan(fan.axes[index], shape.picks[index])
+            source = cast("Any", fan.axes[index].edge.source)
+            position = expansion.positions[index][shape.picks[index]]
+            found = await self._resolver.element(source, position)
             if isinstance(found, Missing):
                 return found
             mine[name] = found.value
         return mine
-
-    async def _of_fan(self, axis: Axis, pick: int) -> Value | Missing:
-        source = cast("Any", axis.edge.source)
-        shapes = await self._resolver.shapes(source)
-        if isinstance(shapes, Missing):
-            return shapes
-        return await self._resolver.element(source, shapes[pick].position)
 
     async def _axis(self, axis: Axis) -> tuple[list[Element], tuple[object, ...] | None] | Missing:
         if axis.kind == "list":

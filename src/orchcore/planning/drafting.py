@@ -19,7 +19,7 @@ from orchcore.planning.axes import axis, axis_problems, origin
 from orchcore.planning.options import fan_options, filled, node_options, option_problems
 from orchcore.planning.parameters import gathered, missing, validated
 from orchcore.planning.plan import Fan, NodeOptions, Plan, PlannedNode, Wire
-from orchcore.planning.selection import Selection, select
+from orchcore.planning.selection import Selection, known_instances, select
 
 CONVERSATION = "\0conversation"
 """Name of the wire that leads to an agent's handle: no parameter can have it."""
@@ -197,6 +197,7 @@ class _Bench:
             node = replace(node, fan=fan)
             self.problems += _shared_edits(node)
         self.problems += axis_problems(node, each)
+        self.problems += _quorum_problem(node)
         return node
 
 
@@ -252,6 +253,14 @@ def _shared_edits(node: PlannedNode) -> Iterator[Problem]:
         message = f"'{node.id}' lets {fan.parallel} agents edit one shared folder at once"
         hint = "give each its own:   cwd=each([...]) or a resource per instance (a git worktree)"
         yield Problem("shared-edits", message, node.where, (hint,), warning=True)
+
+
+def _quorum_problem(node: PlannedNode) -> Iterator[Problem]:
+    known = known_instances(node)
+    if known and node.fan is not None and (node.fan.quorum or 0) > len(known):
+        message = f"quorum={node.fan.quorum} of '{node.id}' can never be met"
+        hint = f"it has {len(known)} instance{'s' * (len(known) != 1)}"
+        yield Problem("option", message, node.where, (hint,))
 
 
 def _cycle(nodes: tuple[PlannedNode, ...]) -> Iterator[Problem]:

@@ -38,9 +38,12 @@ _USING = frozenset(TurnOptions.__annotations__)
 
 def _seconds(value: Any) -> float:
     try:
-        return duration_s(value)
+        seconds = duration_s(value)
     except TypeError:
         raise ValueError(f"{value!r} is not a duration") from None
+    if seconds == 0:
+        raise ValueError("it would be over before it begins; leave it out for no limit")
+    return seconds
 
 
 type _Seconds = Annotated[float, BeforeValidator(_seconds)]

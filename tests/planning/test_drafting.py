@@ -1,0 +1,126 @@
+"""The plan as a whole: needs, instances, forks, cycles."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from orchcore.errors import CollectionError
+from orchfiles import planned
+
+SESSIONS = """
+@agent("claude")
+async def plan(ai: Agent) -> str: ...
+@agent("claude", parallel=2)
+async def many(ai: Agent, x: int = each([1, 2])) -> str: ...
+"""
+TWICE = """
+@agent
+async def y(ai: Agent = use(plan.session)) -> int: ...
+@agent
+async def x(ai: Agent = maybe(plan.session)) -> int: ...
+"""
+
+
+def test_needs_come_from_parameters_options_conditions_and_after(tmp_path: Path) -> None:
+    """Everything a node waits for, once, in the order it is mentioned."""
+    body = "".join(f"@phase\nasync def {name}() -> str: ...\n" for name in "abcdefg")
+    body += """
+@agent(use(b), model=use(c.pick(str)), when=d.where(bool) & ~e.where(bool), after=[f, a])
+async def last(ai: Agent, x: str = use(a), y: str = maybe(g | a), z: int = param(1)) -> int: ...
+"""
+    assert planned(tmp_path, body).node("last").needs == ("a", "g", "b", "c", "d", "e", "f")
+
+
+def test_nodes_come_after_what_they_need(tmp_path: Path) -> None:
+    """Also those whose name is bound earlier than what an imported module defines."""
+    body = """
+    @phase
+    async def a() -> int: ...
+    @phase.step
+    async def step(x: int) -> int: ...
+    c = step.wired(use(b_ := step.wired(use(a))))
+    """
+    import textwrap
+
+    assert [node.id for node in planned(tmp_path, textwrap.dedent(body)).nodes] == ["a", "b_", "c"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "forks"),
+    [
+        ("@agent\nasync def x(ai: Agent = use(plan.session)) -> int: ...", False),
+        ("@agent(retries=1)\nasync def x(ai: Agent = use(plan.session)) -> int: ...", True),
+        (
+            "@agent(parallel=2)\nasync def x(ai: Agent = use(plan.session), n: int = each([1])) -> int: ...",
+            True,
+        ),
+        ("@agent(parallel=2)\nasync def x(ai: Agent = each(many.session)) -> int: ...", False),
+        (
+            "@agent(parallel=2, retries=1)\nasync def x(ai: Agent = each(many.session)) -> int: ...",
+            True,
+        ),
+        ("@phase\nasync def x(ais: list[Agent] = use(many.session)) -> int: ...", False),
+        (TWICE, True),
+        ("@agent\nasync def x(ai: Agent) -> int: ...", False),
+    ],
+)
+def test_who_forks_a_conversation(tmp_path: Path, declared: str, forks: bool) -> None:
+    """One continuer continues it, several fork it, and so does whoever may try again."""
+    assert planned(tmp_path, SESSIONS + declared + "\n").node("x").forks is forks
+
+
+def test_a_circle_is_told(tmp_path: Path) -> None:
+    """It takes some effort to make one: lists that are changed afterwards."""
+    body = """
+later: list[Any] = []
+@phase(after=later)
+async def a() -> int: ...
+@phase
+async def b(x: int = use(a)) -> int: ...
+@phase
+async def c(x: int = use(b)) -> int: ...
+later.append(c)
+"""
+    with pytest.raises(CollectionError) as caught:
+        planned(tmp_path, body)
+    assert caught.value.code == "cycle"
+    message = caught.value.problems[0].message
+    assert message.startswith("phases wait for each other: ")
+    path = message.removeprefix("phases wait for each other: ").split(" -> ")
+    assert path[0] == path[-1]
+    assert {"a", "b", "c"} == set(path)
+    needs = {"a": "c", "b": "a", "c": "b"}
+    assert all(needs[one] == other for one, other in pairwise(path))
+
+
+def test_what_the_plan_keeps_of_the_request(tmp_path: Path) -> None:
+    """Jobs from the request, the configuration, or the machine; overrides as they are."""
+    (tmp_path / "orchcore.toml").write_text("jobs = 3\n")
+    body = "@phase\nasync def a() -> int: ...\n"
+    assert planned(tmp_path, body).jobs == 3
+    plan = planned(tmp_path, body, jobs=5, agent="demo", model="m")
+    assert (plan.jobs, plan.agent, plan.model) == (5, "demo", "m")
+    (tmp_path / "orchcore.toml").unlink()
+    assert planned(tmp_path, body).jobs >= 4
+
+
+def test_annotations_that_cannot_be_read_change_nothing_else(tmp_path: Path) -> None:
+    """The type of a result is unknown then, and nothing is claimed about it."""
+    body = """
+@phase
+async def a() -> "Missing": ...
+@phase
+async def b(x: "int" = use(a)) -> "list[int]": ...
+gate = approve(a.pick(str), "ok?")
+"""
+    plan = planned(tmp_path, body)
+    assert plan.node("a").returns is None
+    assert plan.node("b").returns == list[int]
+    assert plan.node("gate").returns is None
+
+
+def test_a_node_that_is_not_there(tmp_path: Path) -> None:
+    """Asking a plan for it is a KeyError."""
+    with pytest.raises(KeyError):
+        planned(tmp_path, "@phase\nasync def a() -> int: ...\n").node("b")
