@@ -2,15 +2,10 @@
 
 import asyncio
 import signal
-import threading
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from contextvars import copy_context
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 
 from orchcore.declarations.sources import Source
-from orchcore.execution.control import Control
 from orchcore.run_result import RunResult
 
 
@@ -69,6 +64,8 @@ def run_sync(
         >>> run_sync("verdict", orchfile="flows/review.py", agent="demo").exit_code
         0
     """
+    from orchcore.execution.control import Control
+    from orchcore.execution.interrupting import interruptible
     from orchcore.pipeline import Wanted, run_wanted
 
     wanted = Wanted(target, orchfile, params or {}, agent, yes=yes)
@@ -76,40 +73,10 @@ def run_sync(
     ended_by: list[int] = []
 
     async def heeded() -> RunResult:
-        with _heeding(control, ended_by):
+        with interruptible(control, ended_by):
             return await run_wanted(wanted, control)
 
     result = asyncio.run(heeded())
     for number in ended_by[:1]:
         signal.raise_signal(number)
     return result
-
-
-@contextmanager
-def _heeding(control: Control, heard: list[int]) -> Generator[None]:
-    """Lets signals end *control*'s run and counts them in *heard*; only in the main thread."""
-    loop, context = asyncio.get_running_loop(), copy_context()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        heard.append(number)
-        match len(heard):
-            case 1:
-                name = signal.Signals(number).name
-                loop.call_soon_threadsafe(control.stop, name, context=context)
-            case 2:
-                loop.call_soon_threadsafe(control.hurry, context=context)
-            case _:
-                signal.default_int_handler(number, frame)
-
-    numbers = [signal.SIGINT, signal.SIGTERM] if _is_main_thread() else []
-    heeded = [one for one in numbers if signal.getsignal(one) not in (signal.SIG_IGN, None)]
-    before = {number: signal.signal(number, handle) for number in heeded}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _is_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,13 @@ def environ() -> dict[str, str]:
     loud = {"CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "GITHUB_ACTIONS"}
     kept = {name: value for name, value in os.environ.items() if name not in loud}
     return {**kept, "TERM": "xterm", "ORCHCORE_DEMO_SPEED": "0", "LC_ALL": "C.UTF-8"}
+
+
+def at_once(*scenes: Callable[[], None]) -> None:
+    """Plays *scenes* in threads, two at a time: they mostly wait. Raises what the first raised."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for played in [pool.submit(scene) for scene in scenes]:
+            played.result()
 
 
 def until(condition: Callable[[], bool], room: Subreaper, within_s: float = SOON_S) -> None:

@@ -5,13 +5,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from harness import hostile
 from harness.subreaper import Subreaper, Three
-from survival.stage import GONE_WITHIN_S, SOON_S, Project
+from survival.stage import GONE_WITHIN_S, SOON_S, Project, at_once
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="child subreapers are Linux's"
@@ -27,20 +28,23 @@ KILLS: dict[str, Kill] = {
 }
 
 
-@pytest.mark.parametrize("whom", KILLS)
-def test_nothing_outlives_the_program(tmp_path: Path, whom: str) -> None:
+def test_nothing_outlives_the_program(tmp_path: Path) -> None:
     """Ten hostile kinds of tool are gone in five seconds, whichever process was killed."""
-    project = Project.of("hostile", tmp_path).with_hostile_agent()
+    at_once(*(partial(_kill, whom, tmp_path / whom) for whom in KILLS))
+
+
+def _kill(whom: str, folder: Path) -> None:
+    project = Project.of("hostile", folder).with_hostile_agent()
     with project.run() as room:
         kinds = project.agents(len(hostile.KINDS), room)
         assert kinds <= {process.pid for process in room.alive()}
         KILLS[whom](room.three(SOON_S))
-        assert room.left_after(GONE_WITHIN_S) == []
+        assert room.left_after(GONE_WITHIN_S) == [], whom
     record = project.recorded()
     if whom in ("front", "keeper"):  # the orchestrator was told, and had the time to end in order
-        assert (record["state"], record["exit_code"]) == ("ended", 2)
+        assert (record["state"], record["exit_code"]) == ("ended", 2), whom
     else:
-        assert record["state"] == "died"
+        assert record["state"] == "died", whom
 
 
 def test_exit_status_of_a_killed_program(tmp_path: Path) -> None:

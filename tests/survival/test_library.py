@@ -17,7 +17,7 @@ import pytest
 
 import orchcore
 from harness.subreaper import Subreaper
-from survival.stage import GONE_WITHIN_S, HERE, Project, environ, until
+from survival.stage import GONE_WITHIN_S, HERE, Project, at_once, environ, until
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the harness adopts orphans as Linux can"
@@ -77,31 +77,35 @@ def test_two_runs_at_once_do_not_touch_each_other(tmp_path: Path) -> None:
     assert other.recorded()["exit_code"] == 0
 
 
-@pytest.mark.parametrize("presses", [1, 2])
-def test_interrupt_ends_a_synchronous_run(tmp_path: Path, presses: int) -> None:
-    """``run_sync`` ends its trees at ^C, kills them at the second, and is then interrupted."""
-    project = Project.of("shared", tmp_path)
+def test_signals_end_a_synchronous_run(tmp_path: Path) -> None:
+    """``run_sync`` ends in order at ^C, in a hurry at the second, and then is interrupted."""
+    at_once(
+        partial(_interrupt, Project.of("shared", tmp_path / "once"), 1),
+        partial(_interrupt, Project.of("shared", tmp_path / "twice"), 2),
+        partial(_terminate, Project.of("shared", tmp_path / "terminated")),
+    )
+
+
+def _interrupt(project: Project, presses: int) -> None:
     with program("sync", project) as room:
         project.agents(3, room)
-        os.kill(room.pid, signal.SIGINT)
-        if presses == 2:
-            time.sleep(0.5)
+        for _ in range(presses):
             os.kill(room.pid, signal.SIGINT)
+            time.sleep(0.5)
         assert told(room) == {"how": "interrupted"}
         assert [one.pid for one in room.left_after(0)] == [room.pid]
-        assert (tmp_path / "closed").exists()
+        assert (project.folder / "closed").exists()
     assert project.recorded()["exit_code"] == 2
 
 
-def test_termination_ends_a_synchronous_run_and_then_the_program(tmp_path: Path) -> None:
+def _terminate(project: Project) -> None:
     """SIGTERM ends the trees in order before it does what it does by default."""
-    project = Project.of("shared", tmp_path)
     with program("sync", project) as room:
         project.agents(3, room)
         os.kill(room.pid, signal.SIGTERM)
         assert room.wait(GONE_WITHIN_S) == -signal.SIGTERM
         assert room.left_after(0) == []
-        assert (tmp_path / "closed").exists()
+        assert (project.folder / "closed").exists()
     assert project.recorded()["exit_code"] == 2
 
 

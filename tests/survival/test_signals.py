@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from survival.stage import (
     SOON_S,
     Project,
     assert_ended_in_order,
+    at_once,
     is_there,
     said,
     shown,
@@ -66,10 +68,13 @@ def test_second_signal_ends_a_body_that_takes_its_time(tmp_path: Path) -> None:
         assert "does not end although cancelled" in room.output()
 
 
-@pytest.mark.parametrize("how", ["loop", "thread"])
-def test_blocking_code_does_not_keep_a_run(tmp_path: Path, how: str) -> None:
+def test_blocking_code_does_not_keep_a_run(tmp_path: Path) -> None:
     """A body in ``time.sleep``, in the loop or in a thread, is left within seconds of one ^C."""
-    project = Project.of("blocking", tmp_path)
+    at_once(*(partial(_block, how, tmp_path / how) for how in ("loop", "thread")))
+
+
+def _block(how: str, folder: Path) -> None:
+    project = Project.of("blocking", folder)
     with project.run("work", how) as room:
         project.agents(1, room)
         project.touched("blocked", room)
@@ -108,25 +113,28 @@ def test_signal_while_the_orchfile_is_imported(tmp_path: Path) -> None:
         assert "Traceback" not in room.output()
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "click.core",
-        "orchcore.cli.orchfile_command",
-        "orchcore.agents.orphans",
-        "orchcore.agents.front",
-        "orchcore.agents.keeper",
-        "orchcore.collection.loading",
-        "orchcore.execution.running",
-        "orchcore.pipeline",
-    ],
+MODULES = (
+    "click.core",
+    "orchcore.cli.orchfile_command",
+    "orchcore.agents.orphans",
+    "orchcore.agents.front",
+    "orchcore.agents.keeper",
+    "orchcore.collection.loading",
+    "orchcore.execution.running",
+    "orchcore.pipeline",
 )
-def test_signal_in_the_start(tmp_path: Path, module: str) -> None:
+
+
+def test_signal_in_the_start(tmp_path: Path) -> None:
     """At any moment of the program's own start, also while its keeper starts: 2, no traceback."""
-    project = Project.of("backing_off", tmp_path)
+    at_once(*(partial(_interrupt_import, module, tmp_path / module) for module in MODULES))
+
+
+def _interrupt_import(module: str, folder: Path) -> None:
+    project = Project.of("backing_off", folder)
     with project.run(options=["-X", "importtime"]) as room:
         until(lambda: f" {module}\n" in room.output(), room)
         os.kill(room.pid, signal.SIGINT)
-        assert room.wait(10) == 2, shown(room)
+        assert room.wait(10) == 2, f"{module}: {shown(room)}"
         assert room.left_after(0) == []
         assert "Traceback" not in room.output()
