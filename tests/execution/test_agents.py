@@ -665,8 +665,16 @@ async def test_an_agent_chosen_during_the_run(tmp_path: Path) -> None:
     @agent(use(chosen.pick(lambda _: "nobody")))
     async def wrong(ai: Agent) -> str: return await ai.ask("x")
     """
+    body += """
+    @agent(use(chosen.pick(lambda _: 3)))
+    async def no_name(ai: Agent) -> str: return await ai.ask("x")
+    @agent(cwd=use(chosen.pick(lambda _: 3)))
+    async def no_path(ai: Agent) -> str: return await ai.ask("x")
+    """
     done, (asked,) = await _asked(tmp_path, body)
     assert (done.values["work"], asked.model) == ("codex codex", "CODEX")
+    assert "the agent's name is 3, which is no text" in done.endings["no_name"].reason
+    assert "cwd=3 is no path" in done.endings["no_path"].reason
     assert "no agent is called 'nobody'" in done.endings["wrong"].reason
 
 

@@ -186,8 +186,8 @@ class Attempts:
 
     def _conversation(self, body: RunningBody, inputs: Inputs) -> Conversation:
         book = self._scene.office.book
-        asked = inputs.cli if isinstance(inputs.cli, str) else None
-        choice = book.choice(book.name_for(asked), self._node.options, inputs.model, inputs.cwd)
+        name = book.name_for(inputs.cli)
+        choice = book.choice(name, self._node.options, inputs.model, inputs.cwd)
         body.agent = choice.name
         return Conversation(body.counter, choice)
 

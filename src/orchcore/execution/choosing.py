@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from orchcore.agents.adapters.protocol import Adapter
 from orchcore.config import AgentSettings, Config
@@ -53,15 +53,17 @@ class AgentBook:
         self._plan = plan
         self._adapters = adapters
 
-    def name_for(self, asked: str | None) -> str:
+    def name_for(self, asked: object) -> str:
         """The agent to use where *asked* is named, or none.
 
         Raises:
-            UsageError: Nothing says which agent.
+            UsageError: Nothing says which agent, or what does is no name.
         """
         name = self._plan.agent or asked or self._plan.config.settings.default_agent
         if name is None:
             raise UsageError(no_agent(self._adapters))
+        if not isinstance(name, str):
+            raise UsageError(Problem("option", f"the agent's name is {name!r}, which is no text"))
         return name
 
     def adapter_of(self, name: str) -> tuple[Adapter, AgentSettings]:
@@ -116,10 +118,16 @@ class AgentBook:
         return self.choice(new, said, model, options.get("cwd", choice.cwd))
 
     def folder(self, path: object) -> Path:
-        """*path* below the project's folder; the project's folder for ``None``."""
+        """*path* below the project's folder; the project's folder for ``None``.
+
+        Raises:
+            UsageError: It is no path.
+        """
         if path is None:
             return self._plan.folder
-        return (self._plan.folder / os.fspath(path)).resolve()  # type: ignore[call-overload,no-any-return]
+        if not isinstance(path, str | os.PathLike):
+            raise UsageError(Problem("option", f"cwd={path!r} is no path"))
+        return (self._plan.folder / os.fspath(cast("str | os.PathLike[str]", path))).resolve()
 
 
 def _limits(options: NodeOptions, settings: AgentSettings) -> TurnLimits:
