@@ -10,7 +10,7 @@ from orchcore import Agent, agent, phase, use
 
 @phase
 async def chatter() -> int:
-    for number in range(20_000):
+    for number in range(5_000):
         print(f"line {number} of a body that likes to talk")
         if number % 1000 == 0:
             await asyncio.sleep(0.01)
