@@ -154,6 +154,8 @@ async def last(t: SecretStr = param(), n: int = param(3), w: list[int] = use(wor
     )
     assert started.parameters == {"t": "***", "n": "3"}
     assert "orchfile.py:" in drawn["plan"].where
+    done = await played(tmp_path, body, targets=["plan"])
+    assert done.of(RunStarted)[0].parameters == {"n": "3"}
 
 
 async def test_costs_add_up(tmp_path: Path) -> None:

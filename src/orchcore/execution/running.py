@@ -8,6 +8,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
+from orchcore.declarations.edges import UNSET
 from orchcore.events import NodeDrawn, RunEnded, RunStarted, StopRequested
 from orchcore.execution.bodies import Scene
 from orchcore.execution.choosing import AgentBook
@@ -93,6 +94,7 @@ class _Run:
                 {
                     name: "***" if name in secrets else str(value)
                     for name, value in self.plan.parameters.items()
+                    if value is not UNSET  # only nodes that are not selected take it
                 },
                 str(self.around.folders.path),
             )
