@@ -90,7 +90,7 @@ class Scheduler:
             self._tasks.discard(task)
             work.close()
             if not cell.settled.done():
-                ending = _cancelled(cell)
+                ending = _cancelled(cell, self._control.stopped)
                 self._journalist.say(_event(cell, ending))
                 _settle(cell, ending)
 
@@ -234,8 +234,10 @@ def _cancel_siblings(
                 task.cancel()
 
 
-def _cancelled(cell: Cell) -> Ending:
-    reason = f"{cell.cut_by} failed (fail_fast)" if cell.cut_by else "the run was ended"
+def _cancelled(cell: Cell, stopped: str | None) -> Ending:
+    reason = "the run was ended" if stopped is not None else "it was cancelled"
+    if cell.cut_by:
+        reason = f"{cell.cut_by} failed (fail_fast)"
     failure = Failure("cancelled", reason)
     return Ending("cancelled", reason=reason, failure=failure, spent=cell.spent)
 
