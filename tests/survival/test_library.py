@@ -47,24 +47,27 @@ def told(room: Subreaper) -> dict[str, Any]:
     return words
 
 
-def test_cancelled_run_leaves_nothing(tmp_path: Path) -> None:
-    """A timeout around ``run``: the trees are gone, resources closed, no task is pending."""
-    project = Project.of("shared", tmp_path)
+def test_cancelled_run_leaves_nothing_and_others_alone(tmp_path: Path) -> None:
+    """Trees gone, resources closed, no task pending; another run in the same loop goes on."""
+    at_once(partial(_two_runs, tmp_path), partial(_timeout, tmp_path / "timeout"))
+
+
+def _timeout(folder: Path) -> None:
+    project = Project.of("shared", folder)
     with program("cancelled", project) as room:
         project.agents(3, room)
         asked_at = time.monotonic()
         assert told(room) == {"how": "timed out", "pending": []}
         assert time.monotonic() - asked_at < GONE_WITHIN_S
         assert [one.pid for one in room.left_after(0)] == [room.pid]
-        assert (tmp_path / "closed").exists()
+        assert (folder / "closed").exists()
     record = project.recorded()
     assert (record["state"], record["exit_code"]) == ("ended", 2)
 
 
-def test_two_runs_at_once_do_not_touch_each_other(tmp_path: Path) -> None:
-    """One is cancelled with its trees; the other's agent works on, and that run passes."""
-    doomed = Project.of("shared", tmp_path / "doomed")
-    other = Project.of("breathing", tmp_path / "other", ten_minutes="30")
+def _two_runs(folder: Path) -> None:
+    doomed = Project.of("shared", folder / "doomed")
+    other = Project.of("breathing", folder / "other", ten_minutes="30")
     with program("two", doomed, other) as room:
         assert told(room) == {
             "cancelled": True,

@@ -41,9 +41,13 @@ def test_fifty_agents_are_gone_in_five_seconds(tmp_path: Path, number: signal.Si
         assert project.recorded()["states"] == {"cancelled": 50}
 
 
-def test_second_signal_kills_at_once_and_cuts_tear_downs_short(tmp_path: Path) -> None:
-    """After the second ^C a tear-down of ten minutes has two seconds; it is told, and exit is 2."""
-    project = Project.of("tear_down", tmp_path)
+def test_second_signal_cuts_everything_short(tmp_path: Path) -> None:
+    """Tear-downs and ``finally`` blocks of ten minutes have two seconds; the end is in order."""
+    at_once(partial(_tear_down, tmp_path / "resource"), partial(_finally, tmp_path / "body"))
+
+
+def _tear_down(folder: Path) -> None:
+    project = Project.of("tear_down", folder)
     with project.run() as room:
         project.agents(1, room)
         os.kill(room.pid, signal.SIGINT)
@@ -52,12 +56,11 @@ def test_second_signal_kills_at_once_and_cuts_tear_downs_short(tmp_path: Path) -
         os.kill(room.pid, signal.SIGINT)
         assert_ended_in_order(project, room, within_s=10)
         assert "did not close in" in room.output()
-        assert (tmp_path / "closed").exists()
+        assert (folder / "closed").exists()
 
 
-def test_second_signal_ends_a_body_that_takes_its_time(tmp_path: Path) -> None:
-    """A ``finally`` of ten minutes has two seconds, and the run still ends in order."""
-    project = Project.of("stubborn", tmp_path)
+def _finally(folder: Path) -> None:
+    project = Project.of("stubborn", folder)
     with project.run(options=["-u"]) as room:
         said("started", room)
         os.kill(room.pid, signal.SIGINT)

@@ -3,6 +3,7 @@
 import shlex
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from survival.stage import (
     GONE_WITHIN_S,
     SOON_S,
     Project,
+    at_once,
     environ,
     until,
 )
@@ -23,12 +25,15 @@ pytestmark = pytest.mark.skipif(
 RUN = f"{shlex.quote(sys.executable)} -m orchcore run"
 
 
-@pytest.mark.parametrize("progress", ["plain", "json", "quiet"])
-def test_reader_that_leaves_ends_neither_the_run_nor_a_body(tmp_path: Path, progress: str) -> None:
+def test_reader_that_leaves_ends_neither_the_run_nor_a_body(tmp_path: Path) -> None:
     """``orchcore run | head -1``: everything passes, and nobody complains."""
-    project = Project.of("printing", tmp_path)
+    at_once(*(partial(_leave, how, tmp_path / how) for how in ("plain", "json", "quiet")))
+
+
+def _leave(progress: str, folder: Path) -> None:
+    project = Project.of("printing", folder)
     line = f'{RUN} --progress {progress} | head -1 > /dev/null; echo "status ${{PIPESTATUS[0]}}"'
-    with Subreaper(["bash", "-c", line], cwd=tmp_path, env=environ()) as room:
+    with Subreaper(["bash", "-c", line], cwd=folder, env=environ()) as room:
         room.wait(SOON_S)
         assert "status 0" in room.output().splitlines(), room.output()
         assert "BrokenPipe" not in room.output()
@@ -36,12 +41,13 @@ def test_reader_that_leaves_ends_neither_the_run_nor_a_body(tmp_path: Path, prog
     assert project.recorded()["states"] == {"passed": 2}
 
 
-@pytest.mark.parametrize("progress", ["plain", "json"])
-def test_full_disk_behind_stdout_ends_neither_the_run_nor_a_body(
-    tmp_path: Path, progress: str
-) -> None:
+def test_full_disk_behind_stdout_ends_neither_the_run_nor_a_body(tmp_path: Path) -> None:
     """``orchcore run > /dev/full``: the record is whole and the exit code is the run's."""
-    project = Project.of("printing", tmp_path)
+    at_once(*(partial(_fill, how, tmp_path / how) for how in ("plain", "json")))
+
+
+def _fill(progress: str, folder: Path) -> None:
+    project = Project.of("printing", folder)
     with (
         Path("/dev/full").open("wb") as full,
         project.run("--progress", progress, stdout=full.fileno()) as room,
@@ -65,24 +71,28 @@ def test_hang_up_ends_in_order(tmp_path: Path) -> None:
     assert (project.recorded()["state"], project.recorded()["exit_code"]) == ("ended", 2)
 
 
-def test_nohup_outlives_the_terminal(tmp_path: Path) -> None:
-    """The agents work on without one, and the run passes."""
-    project = Project.of("breathing", tmp_path)
+def test_agents_outlive_their_terminal_and_a_stop(tmp_path: Path) -> None:
+    """With ``nohup`` they work on without a terminal; after ^Z and fg nobody calls them stalled."""
+    at_once(partial(_nohup, tmp_path / "nohup"), partial(_stop_and_go_on, tmp_path / "stopped"))
+
+
+def _nohup(folder: Path) -> None:
+    project = Project.of("breathing", folder)
     command = ["nohup", "/bin/sh", "-c", f"exec {RUN} > log 2>&1"]
-    with Subreaper(command, cwd=tmp_path, env=environ(), terminal=True) as room:
+    with Subreaper(command, cwd=folder, env=environ(), terminal=True) as room:
         until(lambda: any("sleep 600" in one.command for one in room.alive()), room)
         room.terminal.hang_up()
         assert room.wait(SOON_S) == 0
         assert room.left_after(GONE_WITHIN_S) == []
     assert project.recorded()["states"] == {"passed": 1}
-    assert "1 passed" in (tmp_path / "log").read_text()
+    assert "1 passed" in (folder / "log").read_text()
 
 
-def test_stopped_agents_go_on_and_are_not_stalled(tmp_path: Path) -> None:
+def _stop_and_go_on(folder: Path) -> None:
     """^Z for longer than ``idle`` and ``timeout`` allow stops the trees; after fg the run passes."""
-    project = Project.of("breathing", tmp_path)
+    project = Project.of("breathing", folder)
     shell = ["bash", "--norc", "--noprofile", "-i"]
-    with Subreaper(shell, cwd=tmp_path, env=environ(), terminal=True) as room:
+    with Subreaper(shell, cwd=folder, env=environ(), terminal=True) as room:
         room.terminal.type(f"{RUN} --progress plain; echo code=$?.\n".encode())
         until(lambda: len(trees(room)) == 2, room)
         room.terminal.type(b"\x1a")
