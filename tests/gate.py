@@ -40,9 +40,9 @@ STEPS = (
     Step("layers", (str(Path(sys.executable).parent / "lint-imports"), "--no-cache")),
     Step("mypy", _python("mypy")),
     Step("pyright", _python("pyright")),
-    Step("tests", _python("coverage", "run", "-m", "pytest", "-q")),
-    Step("combine", _python("coverage", "combine", "--quiet")),
-    Step("coverage", _python("coverage", "report", "--fail-under=90")),
+    Step("tests", _python("coverage", "run", "-m", "pytest", "-q", "-n", "2")),
+    Step("combine", _python("coverage", "combine", "--quiet")),  # one file per test process
+    Step("coverage", _python("coverage", "report", "--fail-under=95")),
     *(
         Step(name, (sys.executable, f"tests/benchmarks/{name}.py"))
         for name in BENCHMARKS

@@ -218,10 +218,17 @@ def test_output_that_cannot_be_encoded_is_written_all_the_same(tmp_path: Path) -
     assert "Pl\\xe4nt \\u2714" in done.stdout
 
 
+def _unmeasured() -> dict[str, str]:
+    """Our environment without coverage, which imports things of its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+
+
 def test_light_imports() -> None:
     """Importing the program loads no rich, no sqlite, no process or planning room."""
     code = "import sys, orchcore.cli.program; print(*sys.modules)"
-    done = subprocess.run([ORCHCORE[0], "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [ORCHCORE[0], "-c", code], env=_unmeasured(), capture_output=True, text=True, check=True
+    )
     loaded = set(done.stdout.split())
     heavy = {"rich", "sqlite3", "psutil", "jinja2", "genai_prices", "anyio", "multiprocessing"}
     assert not loaded & heavy
@@ -238,7 +245,12 @@ def test_list_loads_what_it_needs(tmp_path: Path) -> None:
         "program.main(['list'], standalone_mode=False)\nprint(*sys.modules)"
     )
     done = subprocess.run(
-        [ORCHCORE[0], "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+        [ORCHCORE[0], "-c", code],
+        cwd=tmp_path,
+        env=_unmeasured(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     loaded = set(done.stdout.split())
     assert not loaded & {"rich", "sqlite3", "psutil", "jinja2", "genai_prices"}
