@@ -3,8 +3,9 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from inspect import isawaitable
 from pathlib import Path
 from typing import cast
 
@@ -20,7 +21,7 @@ from orchcore.execution.handle import Conversation
 from orchcore.execution.limits import Deadline
 from orchcore.execution.opening import Opened
 from orchcore.execution.resolving import Cell
-from orchcore.execution.shielding import finished
+from orchcore.execution.shielding import cut_short, finished
 from orchcore.execution.storing import brief, stored
 from orchcore.execution.turns import Attempt, Resumed
 from orchcore.planning.drafting import CONVERSATION
@@ -97,7 +98,7 @@ class Attempts:
             journalist.say(AttemptStarted(time.time(), self._id, number))
             ending = await self._attempt(number, values)
             failure = ending.failure
-            last = number >= attempts or failure is None or not failure.transient
+            last = number >= attempts or failure is None or not failure.transient or cut_short()
             if ending.state != "failed" or failure is None or last:
                 duration_s = time.monotonic() - began
                 return replace(ending, attempt=number, duration_s=duration_s, spent=self._spent)
@@ -118,10 +119,12 @@ class Attempts:
                 return late.ending()
             return await self._with_inputs(body, Inputs.of({**values, **late}))
         finally:
-            if body.owns_tasks or opened:
-                await _leave(body, opened)
-            BODY.reset(token)
-            self._scene.janitor.body_ended(body, self._id)
+            try:
+                if body.owns_tasks or opened:
+                    await _leave(body, opened)
+            finally:
+                BODY.reset(token)
+                self._scene.janitor.body_ended(body, self._id)
 
     async def _with_inputs(self, body: RunningBody, inputs: Inputs) -> Ending:
         conversation = None
@@ -152,8 +155,7 @@ class Attempts:
             failure = Failure("timeout", f"took longer than {limit} s (timeout={limit})")
             return Ending("failed", reason=str(failure), failure=failure)
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if isinstance(error, Interrupted) or (task is not None and task.cancelling()):
+            if isinstance(error, Interrupted) or cut_short():
                 raise
             detail = "CancelledError: the body was cancelled by its own code"
             return replace(_failed(error), reason=detail, failure=Failure("error", detail))
@@ -175,6 +177,8 @@ class Attempts:
         if isinstance(value, Path) and not _exists(self._scene.plan.folder / value):
             failure = Failure("error", f"gave a path that does not exist: {value}")
             return Ending("failed", reason=str(failure), failure=failure)
+        if isawaitable(value):
+            return _forgotten(value)
         session = conversation.ref if conversation is not None else None
         return Ending(
             "passed",
@@ -232,6 +236,15 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError:  # a name that no file can have
         return False
+
+
+def _forgotten(value: Awaitable[object]) -> Ending:
+    """Of a body that gave a call instead of what the call gives."""
+    kind = type(value).__name__
+    if isinstance(value, Coroutine):
+        value.close()  # nobody will await it: Python need not complain, too
+    failure = Failure("error", f"gave a {kind}: did you forget `await`?")
+    return Ending("failed", reason=str(failure), failure=failure)
 
 
 def _failed(error: BaseException) -> Ending:

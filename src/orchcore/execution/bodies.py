@@ -23,6 +23,7 @@ from orchcore.execution.janitor import Janitor
 from orchcore.execution.limits import Deadline, waiting, working
 from orchcore.execution.opening import Opened
 from orchcore.execution.resolving import Cell
+from orchcore.execution.shielding import cut_short
 from orchcore.execution.storing import stored
 from orchcore.execution.turns import Attempt, Office, TurnDesk
 from orchcore.planning.plan import NodeOptions, Plan
@@ -166,10 +167,10 @@ class RunningBody:
                 if not deadline.expired:
                     raise
                 failure = Failure("timeout", f"step '{step.name}' took {options.timeout_s:g} s")
-                if not left:
+                if not left or cut_short():
                     raise TurnFailed(failure) from None
             except TurnFailed as error:
-                if not (left and error.failure.transient):
+                if not (left and error.failure.transient) or cut_short():
                     raise
             finally:
                 _STEP.reset(token)

@@ -33,17 +33,23 @@ class Control:
         if self.stopped is not None:
             on_stop(self.stopped)
 
+    def release(self) -> None:
+        """The run is over: there is nothing to end any more."""
+        self._on_stop = self._on_hurry = self._on_suspend = None
+
     def stop(self, reason: str, *, interrupted: bool = True) -> None:
-        """Nothing new starts, what runs is ended in order. Later calls change nothing.
+        """Nothing new starts, what runs is ended in order.
+
+        A later call changes nothing, but that an interruption counts as one also then.
 
         Args:
             reason: For people: ``SIGINT``, ``-x``.
             interrupted: Whether the run counts as interrupted (exit 2).
         """
+        self.interrupted |= interrupted
         if self.stopped is not None:
             return
         self.stopped = reason
-        self.interrupted = interrupted
         if self._on_stop is not None:
             self._on_stop(reason)
 

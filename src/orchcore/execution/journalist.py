@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextvars import Context
 
 from orchcore.errors import RecordingError
 from orchcore.events import Event, Warned
@@ -46,7 +47,9 @@ class Journalist:
         cancelled = None
         if self.failure is None:
             loop = asyncio.get_running_loop()
-            writing = loop.create_task(self._recorder.commit(event), name="record")
+            # in no body's context: tasks of a body are ended with it, a record never is
+            recording = self._recorder.commit(event)
+            writing = loop.create_task(recording, name="record", context=Context())
             cancelled = await finished(writing)
             self._judge(writing.exception())
         self._publish(event)

@@ -22,6 +22,7 @@ from orchcore.execution.opening import Opened
 from orchcore.execution.ports import Surroundings
 from orchcore.execution.resolving import Cell
 from orchcore.execution.scheduler import Scheduler
+from orchcore.execution.shielding import finished
 from orchcore.execution.turns import Office
 from orchcore.planning.plan import Plan, PlannedNode
 from orchcore.planning.selection import known_instances
@@ -51,16 +52,31 @@ async def play(plan: Plan, around: Surroundings, control: Control) -> Played:
     """
     run = _Run(plan, around, control)
     run.begin()
+    loop = asyncio.get_running_loop()
+    nodes = loop.create_task(run.scheduler.run(), name="nodes")
     try:
-        await run.scheduler.run()
-    except asyncio.CancelledError:
-        control.interrupted = True
-        raise
+        cancelled = await _heeded(nodes, control)
+        bug = None if nodes.cancelled() else nodes.exception()
+        control.internal |= bug is not None
+        ending = loop.create_task(run.end(), name="end-of-run")
+        cancelled = await finished(ending) or cancelled
     finally:
-        played = await _to_the_end(run)
-    if run.journalist.failure is not None:
-        raise run.journalist.failure
+        control.release()
+    played = ending.result()
+    for error in (bug, cancelled, run.journalist.failure):
+        if error is not None:
+            raise error
     return played
+
+
+async def _heeded(nodes: asyncio.Task[None], control: Control) -> asyncio.CancelledError | None:
+    """Waits for *nodes*; a cancellation of ours ends the run in order, as a signal would."""
+    try:
+        await asyncio.wait([nodes])
+    except asyncio.CancelledError as error:
+        control.stop("cancelled")
+        return await finished(nodes) or error
+    return asyncio.CancelledError() if nodes.cancelled() else None
 
 
 class _Run:
@@ -175,21 +191,6 @@ class _Run:
         else:
             self.around.trees.continue_all()
             stood_still(time.monotonic() - self.suspended_at)
-
-
-async def _to_the_end(run: _Run) -> Played:
-    """Ends *run* completely, also when the caller is cancelled meanwhile."""
-    ending = asyncio.get_running_loop().create_task(run.end(), name="end-of-run")
-    cancelled: asyncio.CancelledError | None = None
-    while not ending.done():
-        try:
-            await asyncio.wait([ending])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        ending.result()
-        raise cancelled
-    return ending.result()
 
 
 def _endings(cells: Mapping[Any, Cell]) -> Iterator[tuple[str, Ending]]:

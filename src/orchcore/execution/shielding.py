@@ -4,6 +4,15 @@ import asyncio
 from typing import Any
 
 
+def cut_short() -> bool:
+    """Whether the running task was told to end, also if it did not heed that.
+
+    Not by a time-out within it that is over: those take their cancellation back.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def finished(*futures: asyncio.Future[Any]) -> asyncio.CancelledError | None:
     """Returns when all *futures* are done, whatever happens to the caller meanwhile.
 

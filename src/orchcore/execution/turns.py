@@ -145,15 +145,17 @@ class TurnDesk:
             if listener is not None:
                 listener(event)
 
+        simulated = choice.adapter.capabilities.simulated
         began = time.monotonic()
         try:
             result = await self._around.runner.run(invocation, heard)
         except asyncio.CancelledError:
-            self._journalist.say(self._cut(turn, time.monotonic() - began))
+            # what it used is not known: it counts as a turn without a price
+            self._book(TurnResult(), simulated)
+            self._journalist.say(self._cut(turn, time.monotonic() - began, simulated))
             raise
         if result.failure is not None and result.failure.kind == "stalled":
             self._journalist.say(self._stalled(turn, choice.limits.idle_s, result.failure))
-        simulated = choice.adapter.capabilities.simulated
         return await self._ended(turn, asked, result, (folder, simulated, began))
 
     async def _ended(
@@ -206,11 +208,11 @@ class TurnDesk:
             choice.limits.idle_s,
         )
 
-    def _cut(self, turn: str, duration_s: float) -> TurnEnded:
+    def _cut(self, turn: str, duration_s: float, simulated: bool) -> TurnEnded:
         """A turn that was cancelled: its process is gone, what it used is not known."""
         failure = Failure("cancelled", "the turn was ended before its answer")
         facts = (turn, duration_s, "", None, None, Usage(), None, failure, None)
-        return TurnEnded(time.time(), self._node, self._attempt, *facts)
+        return TurnEnded(time.time(), self._node, self._attempt, *facts, simulated)
 
     def _stalled(self, turn: str, idle_s: float, failure: Failure) -> AgentStalled:
         last = self._last[-1] if self._last else failure.detail
