@@ -293,7 +293,7 @@ async def test_two_asks_at_once_on_one_handle_are_refused(tmp_path: Path) -> Non
 
     done, _ = await _asked(tmp_path, body, slow)
     assert done.values == {"right": 3}
-    assert "error[concurrent-ask]" in done.endings["wrong"].reason
+    assert "[concurrent-ask]" in done.endings["wrong"].reason
     assert "ai.fork()" in done.endings["wrong"].reason
 
 
@@ -472,7 +472,7 @@ async def test_a_second_stream_meanwhile_is_refused(tmp_path: Path) -> None:
             await ai.ask("b")
     """
     done, _ = await _asked(tmp_path, body)
-    assert "error[concurrent-ask]" in done.endings["work"].reason
+    assert "[concurrent-ask]" in done.endings["work"].reason
 
 
 SESSIONS = """
@@ -640,10 +640,10 @@ async def test_agents_that_are_not_installed_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("ai.using('nobody')", "error[unknown-agent]"),
-        ("ai.using(modle='x')", "error[unknown-option]"),
-        ("ai.using(budget=1.0)", "error[not-available]"),
-        ("ai.using(timeout='soon')", "error[option]"),
+        ("ai.using('nobody')", "[unknown-agent]"),
+        ("ai.using(modle='x')", "[unknown-option]"),
+        ("ai.using(budget=1.0)", "[not-available]"),
+        ("ai.using(timeout='soon')", "[option]"),
         ("ai.fork()", "bad_invocation: agent 'scripted' cannot fork"),
     ],
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from orchcore.errors import OutsideRunError, Problem
+from orchcore.errors import OrchcoreError, OutsideRunError, Problem
 from orchcore.policies import Duration, duration_s
 from orchcore.results import Completed, Failure, TurnFailed
 
@@ -119,7 +119,7 @@ async def command(
         cwd: Its working directory; by default the orchfile's project folder.
         timeout: Wall time; the whole process tree is ended after it.
         check: Raise if it exits with anything but 0.
-        rerun: Ask again when a run is resumed.
+        rerun: Ask again when a run is resumed; refused until runs can be.
         env: Variables added to ours.
 
     Returns:
@@ -127,6 +127,7 @@ async def command(
 
     Raises:
         TurnFailed: It could not be started, took too long or, with *check*, failed.
+        OrchcoreError: It names no program, or an option is not available yet.
         OutsideRunError: No phase is running here.
 
     Example:
@@ -135,6 +136,14 @@ async def command(
         0
     """
     body = current_body("command")
+    if not argv or not os.fspath(argv[0]):
+        hint = 'name it first:   await command("pytest", "-q")'
+        raise OrchcoreError(Problem("arguments", "command() names no program", None, (hint,)))
+    if rerun:
+        hint = "leave it out: no run can be resumed yet"
+        raise OrchcoreError(
+            Problem("not-available", "command(rerun=True) is not available yet", None, (hint,))
+        )
     line = CommandLine(
         tuple(os.fspath(part) for part in argv),
         Path(os.fspath(cwd)) if cwd is not None else Path(),

@@ -1,11 +1,15 @@
 """What an exception of user code comes to: a ``Failure``, and the frames that a user wrote."""
 
 import asyncio
+import re
 import sysconfig
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
+
+from pydantic import ValidationError
 
 from orchcore.declarations.body import Skip
 from orchcore.errors import OrchcoreError, shown_path
@@ -19,29 +23,61 @@ _NOT_THE_USERS = (
 )
 
 
+_NAMED = 3
+_FIELDS = 5
+_CALLED_NODE = re.compile(r"'(Agent)?(Fan)?Phase' object is not callable")
+
+
 def failure_of(error: BaseException) -> Failure:
-    """*error* as a failure; the first leaf speaks for an exception group."""
-    leaves = list(_leaves(error))
+    """*error* as a failure; of an exception group, the first leaf's kind and what all say."""
     # an error that another attempt cannot mend speaks for the others
-    first = next((leaf for leaf in leaves if not _transient(leaf)), leaves[0])
-    more = f" (and {len(leaves) - 1} more)" if len(leaves) > 1 else ""
-    match first:
-        case TurnFailed() if not more:
-            return first.failure
+    leaves = sorted(_leaves(error), key=_transient)
+    first = _failure_of_one(leaves[0])
+    others = [_in_a_group(leaf) for leaf in leaves[1:_NAMED]]
+    more = f" and {len(leaves) - _NAMED} more" if len(leaves) > _NAMED else ""
+    return replace(first, detail="; ".join([first.detail, *others]) + more)
+
+
+def _failure_of_one(error: BaseException) -> Failure:
+    match error:
         case TurnFailed():
-            failure = first.failure
-            return Failure(failure.kind, failure.detail + more, failure.retry_after_s)
+            return error.failure
         case OrchcoreError():
-            problem = first.problems[0]
-            hint = f" (help: {first.hint})" if first.hint else ""
-            return Failure("error", f"error[{problem.code}]: {problem.message}{hint}{more}")
+            problem = error.problems[0]
+            hint = f" (help: {error.hint})" if error.hint else ""
+            return Failure("error", f"{problem.message} [{problem.code}]{hint}")
         case Skip():
-            return Failure("skipped", str(first) or "the body raised Skip")
+            return Failure("skipped", str(error) or "the body raised Skip")
         case asyncio.CancelledError():
-            return Failure("cancelled", f"cancelled{more}")
+            return Failure("cancelled", "cancelled")
+        case ValidationError():
+            return Failure("error", _invalid(error))
         case _:
-            text = "".join(traceback.format_exception_only(first)).strip().splitlines()[0]
-            return Failure("error", text + more)
+            text = "".join(traceback.format_exception_only(error)).strip().splitlines()[0]
+            return Failure("error", text + _hint(error))
+
+
+def _in_a_group(error: BaseException) -> str:
+    failure = _failure_of_one(error)
+    return str(failure) if isinstance(error, TurnFailed) else failure.detail
+
+
+def _invalid(error: ValidationError) -> str:
+    """What is wrong with which field, in one line; values are not shown: they may be secret."""
+    wrong = error.errors(include_url=False, include_context=False, include_input=False)
+    told = [f"{'.'.join(map(str, one['loc'])) or error.title}: {one['msg']}" for one in wrong]
+    more = f" and {len(told) - _FIELDS} more" if len(told) > _FIELDS else ""
+    return f"ValidationError: {error.title}: {'; '.join(told[:_FIELDS])}{more}"
+
+
+def _hint(error: BaseException) -> str:
+    """How to use a node that was called like a function; empty for other errors."""
+    if not (isinstance(error, TypeError) and _CALLED_NODE.match(str(error))):
+        return ""
+    return (
+        " (help: phases are wired, not called: a parameter = use(phase),"
+        " or make it a step: @phase.step, @agent.step)"
+    )
 
 
 def _transient(error: BaseException) -> bool:

@@ -21,15 +21,12 @@ from orchcore.execution.handle import Conversation
 from orchcore.execution.limits import Deadline
 from orchcore.execution.opening import Opened
 from orchcore.execution.resolving import Cell
+from orchcore.execution.retrying import next_try
 from orchcore.execution.shielding import cut_short, finished
 from orchcore.execution.storing import brief, stored
 from orchcore.execution.turns import Attempt, Resumed
 from orchcore.planning.drafting import CONVERSATION
-from orchcore.policies import Backoff
 from orchcore.results import Failure
-
-BACKOFF = Backoff(base_s=1.0, cap_s=60.0)
-
 
 OPTIONS = ("cli", "model", "cwd")
 """Options that may be edges; as inputs they have names that no parameter can have."""
@@ -90,23 +87,26 @@ class Attempts:
         """
         began = time.monotonic()
         attempts = self._node.options.retries + 1
+        self._cell.began = began
         journalist = self._scene.office.journalist
         rng = random.Random(self._id)  # noqa: S311  jitter, no secret
         number = 0
         while True:
             number += 1
             journalist.say(AttemptStarted(time.time(), self._id, number))
-            ending = await self._attempt(number, values)
+            self._cell.attempt = number
+            ending = replace(await self._attempt(number, values), attempt=number)
             failure = ending.failure
-            last = number >= attempts or failure is None or not failure.transient or cut_short()
-            if ending.state != "failed" or failure is None or last:
-                duration_s = time.monotonic() - began
-                return replace(ending, attempt=number, duration_s=duration_s, spent=self._spent)
-            delay_s = failure.retry_after_s or BACKOFF.delay_s(number, rng)
-            journalist.say(
-                RetryScheduled(time.time(), self._id, number, attempts, delay_s, failure)
-            )
-            await asyncio.sleep(delay_s)
+            if ending.state != "failed" or failure is None or cut_short():
+                break
+            now = time.time()
+            wait = next_try(failure, number, attempts, now, rng)
+            if isinstance(wait, Failure):
+                ending = replace(ending, reason=_reason(ending, wait), failure=wait)
+                break
+            journalist.say(RetryScheduled(now, self._id, number, attempts, wait, failure))
+            await asyncio.sleep(wait)
+        return replace(ending, duration_s=time.monotonic() - began, spent=self._spent)
 
     async def _attempt(self, number: int, values: Mapping[str, object]) -> Ending:
         opened = Opened(self._scene.plan.parameters, self._warn, self._scene.opened)
@@ -236,6 +236,10 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError:  # a name that no file can have
         return False
+
+
+def _reason(ending: Ending, final: Failure) -> str:
+    return ending.reason if final is ending.failure else str(final)
 
 
 def _forgotten(value: Awaitable[object]) -> Ending:

@@ -1,6 +1,7 @@
 """A running body: what steps, commands and built-in resources see of their node."""
 
 import asyncio
+import random
 import time
 from collections import Counter as Tally
 from collections.abc import Coroutine, Mapping
@@ -17,12 +18,14 @@ from orchcore.declarations.nodes import Callee
 from orchcore.errors import OrchcoreError, Problem
 from orchcore.events import SubStepEnded, SubStepStarted
 from orchcore.execution.attempt_failures import failure_of
+from orchcore.execution.commanding import last_lines, program_name, unchecked
 from orchcore.execution.endings import Missing
 from orchcore.execution.handle import Conversation, Counter
 from orchcore.execution.janitor import Janitor
 from orchcore.execution.limits import Deadline, waiting, working
 from orchcore.execution.opening import Opened
 from orchcore.execution.resolving import Cell
+from orchcore.execution.retrying import next_try
 from orchcore.execution.shielding import cut_short
 from orchcore.execution.storing import stored
 from orchcore.execution.turns import Attempt, Office, TurnDesk
@@ -117,22 +120,23 @@ class RunningBody:
             environ=around.environ,
             env=line.env,
         )
-        began = self._begin("command", " ".join(line.argv))
+        began = self._begin("command", program_name(line.argv), " ".join(line.argv))
         try:
             done = await self._in_slot(request)
         except BaseException as error:
             self._end(began, failure_of(error))
             raise
-        failure = _unchecked(done) if line.check else None
+        failure = unchecked(done) if line.check else None
         self._end(began, failure, exit_code=done.exit_code)
         if failure is not None:
+            self._attempt.spent.last_lines = last_lines(done)
             raise TurnFailed(failure)
         return done
 
     async def step(self, step: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
         """Runs a step as a recorded sub-step."""
         options = self._scene.plan.steps.get(step) or _own_options(step)
-        began = self._begin("step", step.name)
+        began = self._begin("step", step.name, step.name)
         try:
             filled = {**await self._defaults(step, args, kwargs), **kwargs}
             value = await self._retried(step, options, args, filled)
@@ -154,27 +158,43 @@ class RunningBody:
     async def _retried(
         self, step: Callee, options: NodeOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> object:
-        for left in range(options.retries, -1, -1):
-            front: tuple[Any, ...] = ()
-            if step.spec.role == "agent":
-                front = (self._conversation(step, options),)
-            deadline = Deadline(options.timeout_s)
-            token = _STEP.set(options)
+        attempts = options.retries + 1
+        rng = random.Random(self._attempt.node)  # noqa: S311  jitter, no secret
+        number = 0
+        while True:
+            number += 1
             try:
-                async with deadline:
-                    return await step.spec.fn(*front, *args, **kwargs)
-            except TimeoutError:
-                if not deadline.expired:
-                    raise
-                failure = Failure("timeout", f"step '{step.name}' took {options.timeout_s:g} s")
-                if not left or cut_short():
-                    raise TurnFailed(failure) from None
+                return await self._tried(step, options, args, kwargs)
             except TurnFailed as error:
-                if not (left and error.failure.transient) or cut_short():
+                failure = error.failure
+                wait = next_try(failure, number, attempts, time.time(), rng)
+                if cut_short() or wait is failure:
                     raise
-            finally:
-                _STEP.reset(token)
-        raise AssertionError("a loop over attempts either returns or raises")
+                if isinstance(wait, Failure):
+                    raise TurnFailed(wait, error.turn_folder) from error
+            # no RetryScheduled: the node's attempt goes on
+            text = f"step '{step.name}' failed ({failure}): attempt {number + 1} of {attempts}"
+            self._scene.office.journalist.warn(f"{text} in {wait:.3g} s", self._attempt.node)
+            await asyncio.sleep(wait)
+
+    async def _tried(
+        self, step: Callee, options: NodeOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> object:
+        front: tuple[Any, ...] = ()
+        if step.spec.role == "agent":
+            front = (self._conversation(step, options),)
+        deadline = Deadline(options.timeout_s)
+        token = _STEP.set(options)
+        try:
+            async with deadline:
+                return await step.spec.fn(*front, *args, **kwargs)
+        except TimeoutError:
+            if not deadline.expired:
+                raise
+            failure = Failure("timeout", f"step '{step.name}' took {options.timeout_s:g} s")
+            raise TurnFailed(failure) from None
+        finally:
+            _STEP.reset(token)
 
     def _conversation(self, step: Callee, options: NodeOptions) -> Conversation:
         if any(isinstance(one, Marker) for one in (options.cli, options.model, options.cwd)):
@@ -212,10 +232,7 @@ class RunningBody:
         message = f"step '{step.name}' is called without '{parameter}'"
         raise OrchcoreError(Problem("arguments", message, step.declared_at, (hint,)))
 
-    def _begin(self, kind: Any, label: str) -> tuple[str, float]:
-        name = label
-        if kind == "command":
-            name = label.split(maxsplit=1)[0].rpartition("/")[2]
+    def _begin(self, kind: Any, name: str, label: str) -> tuple[str, float]:
         self._paths[name] += 1
         path = f"{name}#{self._paths[name]}"
         at, attempt = time.time(), self._attempt
@@ -238,14 +255,6 @@ class RunningBody:
         self._scene.office.journalist.say(
             replace(ended, failure=failure, value=value, exit_code=exit_code)
         )
-
-
-def _unchecked(done: Completed) -> Failure | None:
-    if done.ok:
-        return None
-    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    last = f": {lines[-1][:200]}" if lines else ""
-    return Failure("error", f"{' '.join(done.argv)[:120]} exited with {done.exit_code}{last}")
 
 
 def _own_options(step: Callee) -> NodeOptions:

@@ -132,14 +132,21 @@ class AgentBook:
 
 def _limits(options: NodeOptions, settings: AgentSettings) -> TurnLimits:
     standard = TurnLimits()
-    idle_s = options.idle_s or settings.idle or standard.idle_s
+    idle_s = _first(options.idle_s, settings.idle, standard.idle_s)
     return replace(
         standard,
         idle_s=idle_s,
         tool_idle_s=max(idle_s, standard.tool_idle_s) if options.idle_s is None else idle_s,
-        timeout_s=options.timeout_s or settings.timeout or standard.timeout_s,
+        timeout_s=_first(options.timeout_s, settings.timeout, standard.timeout_s),
         max_turns=options.max_turns,
     )
+
+
+def _first(said: float | None, configured: float | None, standard: float) -> float:
+    """What was said first; 0 is a thing to say."""
+    if said is not None:
+        return said
+    return standard if configured is None else configured
 
 
 def no_agent(adapters: Mapping[str, Adapter]) -> Problem:

@@ -15,6 +15,7 @@ from orchcore.declarations.resource import Resource
 from orchcore.declarations.sources import Picked, Source
 from orchcore.execution.endings import Got, Missing, Value
 from orchcore.execution.patience import HURRIED_S, Patience
+from orchcore.execution.shielding import cut_short
 from orchcore.results import Failure
 
 MOMENT_S = 0.1
@@ -130,7 +131,11 @@ class Opened:
                 self._open[resource] = self._open.pop(resource)
                 value.set_result(Value(opened))
                 await leave.wait()
-        except (Exception, SystemExit) as error:  # noqa: BLE001  user code raised: a failure
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and cut_short():
+                raise
             self._failed(resource, value, error)
         finally:
             if not value.done():
@@ -140,7 +145,7 @@ class Opened:
     def _failed(
         self, resource: Resource[Any, Any], value: asyncio.Future[Got], error: BaseException
     ) -> None:
-        detail = f"{type(error).__name__}: {error}"
+        detail = f"{type(error).__name__}: {error}".rstrip(": ")
         if value.done():
             self._complain(f"resource '{resource.name}' failed to close: {detail}")
             return

@@ -39,6 +39,8 @@ class Cell:
         shapes: A fan-out's instances, once they are known; ``Missing`` if they never will be.
         instances: A fan-out's instances, by place in its origin.
         spent: What its turns came to so far.
+        began: When its body or its instances began, on the monotonic clock; ``None`` before.
+        attempt: The one that runs, from 1.
         cut_by: The sibling whose failure cancelled it; empty if none did.
     """
 
@@ -50,6 +52,8 @@ class Cell:
     instances: dict[int, "Cell"] = field(default_factory=dict[int, "Cell"])
     spent: Spent = field(default_factory=Spent)
     cut_by: str = ""
+    began: float | None = None
+    attempt: int = 1
 
     @property
     def key(self) -> str:

@@ -100,10 +100,9 @@ class Scheduler:
         return task
 
     async def _settled(self, cell: Cell, work: Coroutine[Any, Any, Ending]) -> None:
-        began = time.monotonic()
         ending = await work
         if not ending.duration_s:
-            ending = replace(ending, duration_s=time.monotonic() - began)
+            ending = replace(ending, duration_s=_lasted_s(cell))
         event = _event(cell, ending)
         try:
             if ending.gave:
@@ -150,6 +149,7 @@ class Scheduler:
         return await Attempts(self._scene, cell, late).run(values)
 
     async def _fanned(self, cell: Cell, fan: Fan, shared: Mapping[str, object]) -> Ending:
+        cell.began = time.monotonic()
         expansion = await self._inputs.expansion(cell.node, fan)
         if isinstance(expansion, Missing):
             return expansion.ending()
@@ -239,7 +239,19 @@ def _cancelled(cell: Cell, stopped: str | None) -> Ending:
     if cell.cut_by:
         reason = f"{cell.cut_by} failed (fail_fast)"
     failure = Failure("cancelled", reason)
-    return Ending("cancelled", reason=reason, failure=failure, spent=cell.spent)
+    return Ending(
+        "cancelled",
+        reason=reason,
+        failure=failure,
+        attempt=cell.attempt,
+        duration_s=_lasted_s(cell),
+        spent=cell.spent,
+    )
+
+
+def _lasted_s(cell: Cell) -> float:
+    """How long its body or its instances ran; 0 if they never did."""
+    return 0.0 if cell.began is None else time.monotonic() - cell.began
 
 
 def _event(cell: Cell, ending: Ending) -> InstanceEnded | NodeEnded:
