@@ -22,8 +22,8 @@ async def run(
 
     Args:
         target: A declared node, or what the command line takes; ``None`` runs everything.
-        orchfile: Its path; by default the module that declares *target*, else the nearest from
-            the working directory upwards.
+        orchfile: Its path, where *target* is no declared node: that has the module that declares
+            it. By default the nearest from the working directory upwards.
         params: Values of the run's parameters.
         agent: Replaces every agent's name.
         yes: Answers every approval with yes; without it, runs with one end paused.

@@ -3,8 +3,8 @@
 import inspect
 import os
 import sys
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ from orchcore.agents.tree import Trees
 from orchcore.agents.turn import LocalTurnRunner
 from orchcore.collection.gathering import Collection, collect, gather_nodes
 from orchcore.config import load_config
-from orchcore.errors import CollectionError, Problem
+from orchcore.errors import CollectionError, Problem, UsageError
 from orchcore.execution.control import Control
 from orchcore.execution.fitness import ensure_agents
 from orchcore.execution.ports import Approver, NullRecorder, Recorder, Surroundings
@@ -33,6 +33,11 @@ from orchcore.results import NodeState
 from orchcore.run_result import RunResult
 
 
+def _to_stderr(text: str) -> None:
+    with suppress(OSError, ValueError):  # gone, or closed: nobody is there to be told
+        sys.stderr.write(f"warning: {text}\n")
+
+
 @dataclass(frozen=True, slots=True)
 class RunSetup:
     """How a run is watched and what it may do.
@@ -44,6 +49,7 @@ class RunSetup:
         environ: Our environment; by default the process's.
         yes: Whether every gate is answered yes.
         tell_prints: Whether observers are told what bodies print; else it goes to ``stdout``.
+        warn: Told, once the run is over, of observers that were lost on the way.
         record: Whether the run is kept in ``.orchcore/``; without it nothing stays.
     """
 
@@ -54,6 +60,7 @@ class RunSetup:
     yes: bool = False
     tell_prints: bool = False
     record: bool = True
+    warn: Callable[[str], None] = _to_stderr
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,10 @@ class Wanted:
 
 async def run_wanted(wanted: Wanted, control: Control | None = None) -> RunResult:
     """Collects, plans and runs what *wanted* says; *control* may end it."""
+    if wanted.orchfile is not None and not isinstance(wanted.target, str | None):
+        hint = "leave orchfile= out, or name the node:   run('name', orchfile=...)"
+        message = "run(node, orchfile=...): a declared node has its orchfile already"
+        raise UsageError(Problem("usage", message, None, (hint,)))
     file = None if wanted.orchfile is None else str(wanted.orchfile)
     targets: tuple[str, ...] = ()
     if wanted.target is None or isinstance(wanted.target, str):
@@ -93,7 +104,7 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
     adapters = find_adapters()
     ensure_agents(plan, adapters, environ)
     trees = Trees()
-    with Audience(setup.observers) as audience:
+    with _watched(setup) as audience:
         async with _recorded(plan, record=setup.record) as (recorder, folder):
             around = Surroundings(
                 runner=LocalTurnRunner(adapters, trees, environ),
@@ -112,6 +123,18 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
     states: dict[str, NodeState] = {id_: one.state for id_, one in played.endings.items()}
     ids: Mapping[Any, str] = plan.ids
     return RunResult(folder.id, played.exit_code, states, folder.path, played.values, ids)
+
+
+@contextmanager
+def _watched(setup: RunSetup) -> Generator[Audience]:
+    """The run's observers; whoever was lost on the way is told of, however the run ends."""
+    audience = Audience(setup.observers)
+    try:
+        with audience:
+            yield audience
+    finally:
+        for text in audience.warnings:
+            setup.warn(text)
 
 
 @asynccontextmanager

@@ -6,12 +6,24 @@ from typing import NoReturn
 
 import pytest
 
+import orchcore
+from orchcore import phase
 from orchcore.agents.invocation import Invocation, Listener
-from orchcore.events import Event, RunEnded, StopRequested, TextWritten, TurnEnded, TurnStarted
+from orchcore.errors import UsageError
+from orchcore.events import (
+    Event,
+    RunEnded,
+    StopRequested,
+    TextWritten,
+    TurnEnded,
+    TurnStarted,
+    Warned,
+)
 from orchcore.execution.control import Control
+from orchcore.pipeline import RunSetup, execute
 from orchcore.results import TurnResult
 from orchcore.testing import MemoryRecorder, ScriptedRunner, replied
-from orchfiles import played, rehearsal
+from orchfiles import planned, played, rehearsal
 
 
 class SlowRecorder(MemoryRecorder):
@@ -210,3 +222,75 @@ async def test_a_forgotten_await_fails(tmp_path: Path, given: str, kind: str) ->
     body = f"@agent\nasync def work(ai: Agent) -> Any: return {given}\n"
     done = await played(tmp_path, body)
     assert done.endings["work"].reason == f"error: gave a {kind}: did you forget `await`?"
+
+
+async def test_what_a_forgotten_task_starts_in_its_clean_up_ends(tmp_path: Path) -> None:
+    """The run looks until it finds nothing more."""
+    body = """
+    tasks: list[Any] = []
+    async def later() -> None: await asyncio.sleep(1000)
+    async def forever() -> None:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            tasks.append(asyncio.create_task(later(), name="grandchild"))
+    @phase
+    async def work() -> int:
+        tasks.append(asyncio.create_task(forever(), name="child"))
+        await asyncio.sleep(0)
+        return 1
+    """
+    done = await played(tmp_path, body)
+    assert {"child", "grandchild"}.isdisjoint(task.get_name() for task in asyncio.all_tasks())
+    assert [event.text.split("'")[1] for event in done.of(Warned)] == ["child", "grandchild"]
+
+
+async def test_a_stream_that_is_held_names_its_remedy(tmp_path: Path) -> None:
+    """An ask meanwhile is refused with what ends the stream."""
+    body = """
+    @agent
+    async def work(ai: Agent) -> str:
+        events = ai.stream("x")
+        async for _ in events:
+            break
+        return await ai.ask("y")
+    """
+    done = await played(tmp_path, body)
+    assert "contextlib.aclosing(ai.stream(...))" in done.endings["work"].reason
+
+
+async def test_a_declared_node_takes_no_orchfile() -> None:
+    """It has one already."""
+    with pytest.raises(UsageError, match="has its orchfile already"):
+        await orchcore.run(alone, orchfile="other.py")
+
+
+@phase
+async def alone() -> int:
+    """A node of this module."""
+    return 1
+
+
+class Lost:
+    """A display with a bug."""
+
+    def on_event(self, event: Event) -> NoReturn:
+        """Fails at the first event."""
+        raise RuntimeError(type(event).__name__)
+
+    def tick(self) -> None:
+        """Never asked to draw."""
+
+    def close(self) -> None:
+        """Has nothing open."""
+
+
+async def test_a_display_that_fails_is_told_of(tmp_path: Path) -> None:
+    """The run goes on; whoever started it hears of it afterwards."""
+    told: list[str] = []
+    plan = planned(tmp_path, "@phase\nasync def work() -> int: return 1\n")
+    setup = RunSetup((Lost(),), record=False, warn=told.append)
+    result = await execute(plan, setup, Control())
+    assert result.ok
+    assert len(told) == 1
+    assert "Lost" in told[0]

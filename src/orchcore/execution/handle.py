@@ -92,7 +92,11 @@ class Conversation:
             return await self._structured(prompt, shape(result))
 
     def stream(self, prompt: str, /) -> AsyncIterator[AgentEvent]:
-        """Runs one turn and gives its events as they happen; ``break`` ends the turn."""
+        """Runs one turn and gives its events as they happen.
+
+        ``break`` ends the turn, unless something still holds the iterator: then it ends with that,
+        or with ``contextlib.aclosing``.
+        """
         reader: list[ReferenceType[object]] = []
         events = self._events(prompt, reader)
         reader.append(ref(events))
@@ -184,6 +188,10 @@ class Conversation:
         """Lets one turn at a time run on this conversation."""
         if not self._idle.is_set():
             hint = "await one ask after the other, or ask ai.fork() or ai.using(...) meanwhile"
+            if self._reader is not None:
+                hint = (
+                    "end the stream first:   async with contextlib.aclosing(ai.stream(...)) as it"
+                )
             message = f"two turns at once on one conversation with '{self.name}'"
             raise OrchcoreError(Problem("concurrent-ask", message, None, (hint,)))
         self._idle.clear()

@@ -23,6 +23,7 @@ class Janitor:
     def __init__(self, warn: Callable[[str, str], None]) -> None:
         self._warn = warn
         self._ended: dict[object, str] = {}
+        self._forgetful: dict[object, str] = {}
         self._ending: set[asyncio.Task[Any]] = set()
         self._planned = False
 
@@ -34,18 +35,28 @@ class Janitor:
             asyncio.get_running_loop().call_later(_EVERY_S, self._look)
 
     async def finish(self, patience: Patience) -> None:
-        """Returns when no task of any ended body is left, or *patience* has run out."""
+        """Returns when no task of any ended body is left, or *patience* has run out.
+
+        What is cancelled may start something else in its clean-up: that is looked for, too.
+        """
         self._look()
-        if not await patience.outlasts(self._ending):
-            names = ", ".join(sorted(f"'{task.get_name()}'" for task in self._ending))
-            self._warn(f"left behind, they do not end although cancelled: tasks {names}", "")
+        while left := tuple(self._ending):
+            if not await patience.outlasts(left):
+                names = ", ".join(sorted(f"'{task.get_name()}'" for task in left))
+                self._warn(f"left behind, they do not end although cancelled: tasks {names}", "")
+                return
+            await asyncio.sleep(0)  # done callbacks run: only what does not end is left
+            self._look()
 
     def _look(self) -> None:
         self._planned = False
+        self._ended |= self._forgetful
         for task in asyncio.all_tasks():
-            node = self._ended.get(task.get_context().get(BODY))
+            body = task.get_context().get(BODY)
+            node = self._ended.get(body)
             if node is not None and task not in self._ending and not task.done():
                 self._warn(f"task '{task.get_name()}' was left running and is cancelled", node)
+                self._forgetful[body] = node
                 self._ending.add(task)
                 task.add_done_callback(self._ending.discard)
                 task.cancel()
