@@ -150,8 +150,8 @@ class TurnDesk:
         try:
             result = await self._around.runner.run(invocation, heard)
         except asyncio.CancelledError:
-            # what it used is not known: it counts as a turn without a price
-            self._book(TurnResult(), simulated)
+            # what it used is not known: a turn without a price, but a simulated one is free
+            self._book(TurnResult(cost_usd=0.0 if simulated else None), simulated)
             self._journalist.say(self._cut(turn, time.monotonic() - began, simulated))
             raise
         if result.failure is not None and result.failure.kind == "stalled":
@@ -211,7 +211,17 @@ class TurnDesk:
     def _cut(self, turn: str, duration_s: float, simulated: bool) -> TurnEnded:
         """A turn that was cancelled: its process is gone, what it used is not known."""
         failure = Failure("cancelled", "the turn was ended before its answer")
-        facts = (turn, duration_s, "", None, None, Usage(), None, failure, None)
+        facts = (
+            turn,
+            duration_s,
+            "",
+            None,
+            None,
+            Usage(),
+            0.0 if simulated else None,
+            failure,
+            None,
+        )
         return TurnEnded(time.time(), self._node, self._attempt, *facts, simulated)
 
     def _stalled(self, turn: str, idle_s: float, failure: Failure) -> AgentStalled:
