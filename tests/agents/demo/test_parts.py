@@ -39,7 +39,16 @@ def test_directives_are_lines_of_their_own() -> None:
     """Only a line that begins with ``demo:`` is a directive: quoted or indented data is none."""
     prompt = "A demo: sleep 3\n demo: exit 3\ndemo: fail quota \ndemo:answer 3\nB"
     assert directives_of(prompt) == (Directive("fail", "quota"), Directive("answer", "3"))
-    assert re.findall(r"\S+", without_directives(prompt)) == ["A", "demo:", "sleep", "3", "demo:", "exit", "3", "B"]
+    assert re.findall(r"\S+", without_directives(prompt)) == [
+        "A",
+        "demo:",
+        "sleep",
+        "3",
+        "demo:",
+        "exit",
+        "3",
+        "B",
+    ]
 
 
 @pytest.mark.parametrize(
