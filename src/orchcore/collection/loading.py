@@ -4,6 +4,8 @@ import hashlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Mapping
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +13,18 @@ from orchcore.declarations.location import line_at
 from orchcore.errors import CollectionError, Location, OrchcoreError, Problem, shown_path
 
 _OWN = str(Path(__file__).resolve().parent.parent)
+
+
+class _Fresh(SourceFileLoader):
+    """Compiles the file as it is now.
+
+    Cached bytecode is told from newer source by seconds and size alone: an orchfile that is edited
+    and run again at once would be the old one. It also leaves no ``__pycache__`` behind.
+    """
+
+    def path_stats(self, path: str) -> Mapping[str, int]:
+        """Knows nothing, so that no cache is read or written."""
+        raise OSError(path)
 
 
 def load(orchfile: Path) -> ModuleType:
@@ -24,7 +38,9 @@ def load(orchfile: Path) -> ModuleType:
     """
     digest = hashlib.sha256(str(orchfile).encode()).hexdigest()[:10]
     name = f"_orchfile_{digest}"
-    spec = importlib.util.spec_from_file_location(name, orchfile)
+    spec = importlib.util.spec_from_file_location(
+        name, orchfile, loader=_Fresh(name, str(orchfile))
+    )
     if spec is None or spec.loader is None:
         raise CollectionError(Problem("no-orchfile", f"{orchfile} is not a Python file"))
     if str(orchfile.parent) not in sys.path:
