@@ -41,7 +41,7 @@ def load(orchfile: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(
         name, orchfile, loader=_Fresh(name, str(orchfile))
     )
-    if spec is None or spec.loader is None:
+    if spec is None or spec.loader is None or orchfile.suffix != ".py":
         raise CollectionError(Problem("no-orchfile", f"{orchfile} is not a Python file"))
     if str(orchfile.parent) not in sys.path:
         sys.path.append(str(orchfile.parent))
