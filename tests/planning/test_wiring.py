@@ -290,7 +290,7 @@ def test_the_instances_of_a_fan_out_are_a_list(tmp_path: Path) -> None:
             "one of them",
         ),
         (
-            "@phase(parallel=2)\nasync def x(a: int = each(several, label=str)) -> int: ...",
+            "@phase(parallel=2)\nasync def x(a: str = each(several, label=str)) -> int: ...",
             "each-label",
             "each(several) of 'x' keeps the labels",
             "fanned out first",
@@ -420,3 +420,102 @@ async def other(ai: Agent) -> str: ...
 async def x(ai: Agent = use(other.session | coder.session)) -> str: ...
 """
     assert planned(tmp_path, BASE + body).node("x").needs == ("other", "coder")
+
+
+WIDE = """
+class Colour(Enum):
+    RED = "red"
+@phase
+async def number() -> int: ...
+@phase
+async def flag() -> bool: ...
+@phase
+async def files() -> list[Path]: ...
+@phase
+async def pair() -> tuple[str, int]: ...
+@phase
+async def perhaps() -> int | None: ...
+@phase
+async def table() -> dict[str, int]: ...
+@phase(parallel=2)
+async def fan() -> Plan: ...
+@resource
+async def pool() -> AsyncIterator[Path]: yield Path()
+gate = approve(number, "Sure?")
+sorts = approve(files, "Sure?", each=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "p: Plan = use(fan)",
+        "p: str = use(number)",
+        "p: Plan = use(number)",
+        "p: Path = use(files)",
+        "p: list[int] = use(files)",
+        "p: int = use(table)",
+        "p: dict[str, str] = use(table)",
+        "p: Colour = use(number)",
+        "p: tuple[str, str] = use(pair)",
+        "p: str | None = use(number)",
+        "p: str | None = maybe(number)",
+        "p: Literal['a'] = use(number)",
+        "p: str = use(pool)",
+        "p: str = use(gate)",
+        "p: list[str] = use(sorts)",
+        "p: str = use(perhaps)",
+        "p: str = use(number | plan)",
+    ],
+)
+def test_what_can_never_fit_is_refused_without_a_type_checker(
+    tmp_path: Path, declared: str
+) -> None:
+    """Numbers, texts, paths, lists and models are told apart, also inside lists and unions."""
+    body = f"{WIDE}@phase\nasync def x({declared}) -> None: ...\n"
+    assert _problem(tmp_path, body).code == "type-mismatch"
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "p: list[Plan] = use(fan)",
+        "p: Any = use(fan)",
+        "p: object = use(fan)",
+        "p: Iterable[Plan] = use(fan)",
+        "p: Sequence[BaseModel] = use(fan)",
+        "p: list[BaseModel] | Plan = use(fan)",
+        "p: list = use(files)",
+        "p: int = use(flag)",
+        "p: float = use(number)",
+        "p: bool = use(number)",
+        "p: int = use(perhaps)",
+        "p: int | None = maybe(number)",
+        "p: Literal[1] = use(number)",
+        "p: Mapping[str, int] = use(table)",
+        "p: dict[str, float] = use(table)",
+        "p: tuple[object, ...] = use(pair)",
+        "p: Sized = use(files)",
+        "p: T = use(number)",
+        "p: Path = use(pool)",
+        "p: int = use(gate)",
+        "p: list[Path] = use(sorts)",
+        "p: str | Plan = use(number | plan)",
+        "p: Text = use(number.pick(str))",
+        "p: Outcome[int] = use(settled(number))",
+    ],
+)
+def test_what_might_fit_is_never_refused(tmp_path: Path, declared: str) -> None:
+    """A false alarm would make a sound orchfile unusable."""
+    imports = "from collections.abc import *\nfrom typing import TypeVar, NewType\n"
+    imports += "T = TypeVar('T')\nText = NewType('Text', str)\n"
+    planned(tmp_path, f"{imports}{BASE}{WIDE}@phase\nasync def x({declared}) -> None: ...\n")
+
+
+def test_one_element_is_compared_with_what_each_instance_expects(tmp_path: Path) -> None:
+    """``each`` of list[Path] gives a Path to an instance, ``each`` of a fan-out its element."""
+    for source, given in (("files", "Path"), ("fan", "Plan"), ("sorts", "Path")):
+        fan = "@phase(parallel=2)\nasync def x(p: {} = each({})) -> None: ...\n"
+        planned(tmp_path, BASE + WIDE + fan.format(given, source))
+        problem = _problem(tmp_path, WIDE + fan.format("int", source))
+        assert f"gives in each instance {given}, but 'x' expects int" in problem.message

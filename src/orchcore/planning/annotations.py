@@ -5,12 +5,11 @@ import re
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import is_dataclass
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
 _MODULES = re.compile(r"(?<![\w.'\"])(?:[^\W\d]\w*\.)+(?=[^\W\d])")
 
@@ -72,25 +71,3 @@ def shown(annotation: Any) -> str:
     if inspect.isclass(annotation) and not get_args(annotation):
         return annotation.__name__
     return _MODULES.sub("", str(annotation))
-
-
-def surely_differ(given: Any, expected: Any) -> bool:
-    """Whether a value of type *given* can certainly not be one of *expected*.
-
-    Only plain models and dataclasses are judged; the type checker judges the rest.
-    """
-    given, expected = plain(given), plain(expected)
-    if get_origin(given) is list and get_origin(expected) is list:
-        return surely_differ(get_args(given)[0], get_args(expected)[0])
-    return (
-        _judged(given)
-        and _judged(expected)
-        and not issubclass(given, expected)
-        and not issubclass(expected, given)
-    )
-
-
-def _judged(annotation: Any) -> bool:
-    return inspect.isclass(annotation) and (
-        issubclass(annotation, BaseModel) or is_dataclass(annotation)
-    )

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Iterator, Sequence
-from types import GenericAlias
 from typing import Any, cast
 
 from orchcore.collection.gathering import Collection, Found
@@ -19,9 +18,10 @@ from orchcore.declarations.edges import UNSET, Each, Marker, Maybe, Param, Use
 from orchcore.declarations.location import line_at
 from orchcore.declarations.nodes import Callee, Declared, Node
 from orchcore.declarations.resource import Resource
-from orchcore.declarations.sources import FanOut, Picked, Session, Source
+from orchcore.declarations.sources import Source
 from orchcore.errors import Problem
-from orchcore.planning.annotations import hints, plain, shown, surely_differ
+from orchcore.planning.annotations import hints, plain, shown
+from orchcore.planning.fitting import given_once, gives, surely_differ
 from orchcore.planning.plan import Wire
 
 
@@ -116,26 +116,19 @@ def _closest(name: str, expected: Any, found: Found, collection: Collection) -> 
     from difflib import get_close_matches
 
     others = {f.id: f for f in collection.found if f is not found and isinstance(f.declared, Node)}
-    by_type = [id_ for id_, f in others.items() if expected is not None and _gives(f) == expected]
+    by_type = [
+        id_ for id_, f in others.items() if expected is not None and gives(f.declared) == expected
+    ]
     by_name = get_close_matches(name, others, n=1, cutoff=0.5)
     chosen = next(iter([id_ for id_ in by_name if id_ in by_type] or by_type or by_name), None)
     if chosen is None:
         yield f"wire it:   {_typed(name, expected)} = use(some_phase)"
         return
     other = others[chosen]
-    gives = f", gives {shown(_gives(other))}" if _gives(other) is not None else ""
+    given = gives(other.declared)
+    told = f", gives {shown(given)}" if given is not None else ""
     wired = f"wire it:   {_typed(name, expected)} = use({chosen})"
-    yield f"{wired}     (closest phase: '{chosen}', {other.where}{gives})"
-
-
-def _gives(found: Found) -> Any:
-    """What ``use`` of a node gives, as far as its annotation tells."""
-    if not isinstance(found.declared, Node):
-        return None
-    returns = hints(found.declared.spec.fn).get("return")
-    if returns is None:
-        return None
-    return GenericAlias(list, (returns,)) if isinstance(found.declared, FanOut) else returns
+    yield f"{wired}     (closest phase: '{chosen}', {other.where}{told})"
 
 
 def _misfits(found: Found) -> Iterator[Problem]:
@@ -149,6 +142,7 @@ def _misfits(found: Found) -> Iterator[Problem]:
             yield from _mismatch(wire, found)
         elif isinstance(wire.edge, Each):
             yield from _each_problem(wire.edge.source, found)
+            yield from _mismatch(wire, found)
         elif isinstance(wire.edge, Source | Callee):
             yield from _forgotten(wire, found)
     after = declared.spec.options.get("after", [])
@@ -232,22 +226,24 @@ def _source_problem(source: object, found: Found, verb: str) -> Iterator[Problem
 
 
 def _mismatch(wire: Wire, found: Found) -> Iterator[Problem]:
-    source = cast("Use | Maybe", wire.edge).source
-    if isinstance(source, Picked | Session) or not isinstance(source, Node):
+    edge = cast("Use | Maybe | Each", wire.edge)
+    source = edge.source
+    given = given_once(source) if isinstance(edge, Each) else gives(source)
+    if wire.annotation is None or given is None or not surely_differ(given, wire.annotation):
         return
-    other = Found(source.name, source)
-    gives = _gives(other)
-    if wire.annotation is not None and gives is not None and surely_differ(gives, wire.annotation):
-        yield Problem(
-            "type-mismatch",
-            f"'{source.name}' gives {shown(gives)}, but '{found.id}' expects "
-            f"{shown(wire.annotation)} for parameter '{wire.parameter}'",
-            found.where,
-            (
-                f"take what it gives:   {wire.parameter}: {shown(gives)} = use({source.name})",
-                f"or derive the other:   use({source.name}.pick(lambda value: ...))",
-            ),
-        )
+    name = cast("Source[Any]", source).name
+    each = "in each instance " if isinstance(edge, Each) else ""
+    taken = f"{shown(given)} | None" if isinstance(edge, Maybe) else shown(given)
+    yield Problem(
+        "type-mismatch",
+        f"'{name}' gives {each}{shown(given)}, but '{found.id}' expects "
+        f"{shown(wire.annotation)} for parameter '{wire.parameter}'",
+        found.where,
+        (
+            f"take what it gives:   {wire.parameter}: {taken} = {edge.shown()}",
+            f"or derive the other:   {edge.verb}({name}.pick(lambda value: ...))",
+        ),
+    )
 
 
 def _resource_problems(resource: Resource[Any, Any]) -> Iterator[Problem]:
