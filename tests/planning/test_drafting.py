@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchcore.errors import CollectionError
+from orchcore.planning import facts
 from orchfiles import planned
 
 SESSIONS = """
@@ -124,3 +125,46 @@ def test_a_node_that_is_not_there(tmp_path: Path) -> None:
     """Asking a plan for it is a KeyError."""
     with pytest.raises(KeyError):
         planned(tmp_path, "@phase\nasync def a() -> int: ...\n").node("b")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "hint"),
+    [
+        ("", "it has 2 instances"),
+        ("x: str = each(['a', 'b', 'c'])", "it has 3 instances"),
+        ("x: str = each([])", "it has no instances"),
+    ],
+)
+def test_a_quorum_of_more_than_there_is_is_refused(
+    tmp_path: Path, parameter: str, hint: str
+) -> None:
+    """What is known before the run is told before the run; an empty parameter may be filled."""
+    body = "@phase(parallel=2, quorum=5)\nasync def x({}) -> str: ...\n"
+    with pytest.raises(CollectionError) as caught:
+        planned(tmp_path, body.format(parameter))
+    assert caught.value.problems[0].message == "quorum=5 of 'x' can never be met"
+    assert caught.value.hint == hint
+    planned(tmp_path, body.format("x: list[str] = each(param([]))"))
+
+
+@pytest.mark.parametrize(
+    ("targets", "quorum"), [(("x:a",), 1), (("x:a", "x:b", "x:c"), 2), (("x",), 2), (("y:a",), 1)]
+)
+def test_a_quorum_asks_no_more_than_was_selected(
+    tmp_path: Path, targets: tuple[str, ...], quorum: int
+) -> None:
+    """One selected instance is enough then; the plan says so."""
+    body = """
+@phase
+async def items() -> list[str]: ...
+@phase(parallel=2, quorum=2)
+async def x(it: str = each(["a", "b", "c"])) -> str: ...
+@phase(parallel=2, quorum=2)
+async def y(it: str = each(items)) -> str: ...
+"""
+    plan = planned(tmp_path, body, targets=targets)
+    node = plan.node(targets[0][0])
+    assert node.fan is not None
+    assert node.fan.quorum == quorum
+    said = f", {quorum} of those selected must pass" if ":" in targets[0] else ", 2 must pass"
+    assert said in facts.parallel_text(node)

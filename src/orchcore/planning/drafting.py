@@ -257,10 +257,13 @@ def _shared_edits(node: PlannedNode) -> Iterator[Problem]:
 
 def _quorum_problem(node: PlannedNode) -> Iterator[Problem]:
     known = known_instances(node)
-    if known and node.fan is not None and (node.fan.quorum or 0) > len(known):
-        message = f"quorum={node.fan.quorum} of '{node.id}' can never be met"
-        hint = f"it has {len(known)} instance{'s' * (len(known) != 1)}"
-        yield Problem("option", message, node.where, (hint,))
+    if known is None or node.fan is None or (node.fan.quorum or 0) <= len(known):
+        return
+    if not known and any(isinstance(one.edge.source, Param) for one in node.fan.axes):
+        return  # the list is not given yet
+    message = f"quorum={node.fan.quorum} of '{node.id}' can never be met"
+    hint = f"it has {len(known) or 'no'} instance{'s' * (len(known) != 1)}"
+    yield Problem("option", message, node.where, (hint,))
 
 
 def _cycle(nodes: tuple[PlannedNode, ...]) -> Iterator[Problem]:

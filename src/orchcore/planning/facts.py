@@ -74,7 +74,8 @@ def parallel_text(node: PlannedNode) -> str:
     fan = node.fan
     if fan is None or node.role == "gate":
         return ""
-    quorum = f", {fan.quorum} must pass" if fan.quorum is not None else ""
+    selected = " of those selected" if fan.only else ""
+    quorum = f", {fan.quorum}{selected} must pass" if fan.quorum is not None else ""
     return f"{fan.parallel} at once{quorum}{', first failure stops' if fan.fail_fast else ''}"
 
 

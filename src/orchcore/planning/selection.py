@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from orchcore.errors import NothingSelectedError, Problem, UsageError
 from orchcore.planning.fanning import elements, expand
 from orchcore.planning.keyword import compile_keyword
-from orchcore.planning.plan import PlannedNode
+from orchcore.planning.plan import Fan, PlannedNode
 
 _GLOB = re.compile(r"[*?\[]")
 _LISTED = 12
@@ -171,7 +171,16 @@ def _has(node: PlannedNode, name: str, head: str) -> bool:
 def _limited(node: PlannedNode, only: tuple[str, ...]) -> PlannedNode:
     if node.fan is None or not only:
         return node
-    return replace(node, fan=replace(node.fan, only=tuple(dict.fromkeys(only))))
+    fan = replace(node.fan, only=tuple(dict.fromkeys(only)))
+    return replace(node, fan=replace(fan, quorum=_reachable_quorum(replace(node, fan=fan), fan)))
+
+
+def _reachable_quorum(node: PlannedNode, fan: Fan) -> int | None:
+    """The quorum of a limited fan-out: no more than the instances that were selected."""
+    known = known_instances(node)
+    if fan.quorum is None or (known is None and any(map(_GLOB.search, fan.only))):
+        return fan.quorum
+    return min(fan.quorum, len(fan.only if known is None else known))
 
 
 def _tagged(node: PlannedNode, tags: Sequence[str]) -> bool:
