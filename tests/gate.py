@@ -53,24 +53,20 @@ MEASURED = tuple(
 
 def main(names: list[str]) -> int:
     """Runs the steps called *names*, or all checks; 1 if one failed."""
+    known = {step.name: step for step in (*STEPS, *MEASURED)}
     if names == ["benchmarks"]:
         names = [step.name for step in MEASURED]
-    unknown = set(names) - {step.name for step in (*STEPS, *MEASURED)}
-    if unknown:
-        print(f"no such step: {', '.join(sorted(unknown))}; there are: {_names()}")
+    if unknown := set(names) - known.keys():
+        print(f"no such step: {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
         return 4
     # a test starts orchcore as a user does: by name, with the reports of this environment
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     env = {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": ""}
-    failed = [
-        step.name for step in STEPS if (not names or step.name in names) and _fails(step, env)
-    ]
-    print(f"\ngate: {'failed: ' + ', '.join(failed) if failed else 'all passed'}")
+    steps = [known[name] for name in names] or STEPS
+    failed = [step.name for step in steps if _fails(step, env)]
+    outcome = f"failed: {', '.join(failed)}" if failed else f"all {len(steps)} passed"
+    print(f"\ngate: {outcome}")
     return 1 if failed else 0
-
-
-def _names() -> str:
-    return ", ".join(step.name for step in (*STEPS, *MEASURED))
 
 
 def _fails(step: Step, env: dict[str, str]) -> bool:
