@@ -4,6 +4,7 @@ Comes in: nothing. Goes out: one vocabulary of outcomes that retry, journal, wir
 share. Does not know how any of it was produced.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -120,6 +121,7 @@ class TurnResult:
         session_id: The conversation's id, where the CLI told one.
         usage: Tokens of this turn alone.
         cost_usd: Price of this turn alone; ``None`` if unknown.
+        models: Tokens of this turn by model, where the CLI told which models it used.
         failure: ``None`` exactly when the turn succeeded.
         tools: ``(name, ok)`` of every finished tool call, in order.
         events: How many events of each kind were read.
@@ -135,6 +137,7 @@ class TurnResult:
     session_id: str | None = None
     usage: Usage = field(default_factory=Usage)
     cost_usd: float | None = None
+    models: Mapping[str, Usage] = field(default_factory=dict[str, Usage])
     failure: Failure | None = None
     tools: tuple[tuple[str, bool], ...] = ()
     events: dict[str, int] = field(default_factory=dict[str, int])

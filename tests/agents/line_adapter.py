@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from orchcore.agents.adapters.protocol import Capabilities, Ending, Launch
+from orchcore.agents.adapters.protocol import Capabilities, Ending, Launch, Versions
 from orchcore.agents.invocation import Invocation
 from orchcore.agents.tree import Trees
 from orchcore.agents.turn import LocalTurnRunner
@@ -61,6 +61,7 @@ class LineAdapter:
     name: str = "line"
     program: str = sys.executable
     capabilities: Capabilities = field(default_factory=Capabilities)
+    versions: Versions = field(default_factory=Versions)
     login_env: tuple[str, ...] = ("LINE_KEY",)
     stdout_to_file: bool = False
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from orchcore.agents.adapters.protocol import Capabilities, Ending, Launch
+from orchcore.agents.adapters.protocol import Capabilities, Ending, Launch, Versions
 from orchcore.agents.invocation import Invocation
 from orchcore.agents.tree import Trees
 from orchcore.agents.turn import LocalTurnRunner
@@ -31,6 +31,7 @@ class PlainAdapter:
     name = "plain"
     program = ARGV[0]
     capabilities = Capabilities()
+    versions = Versions()
     login_env = ()
 
     def command(self, invocation: Invocation) -> Launch:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from orchcore.agents.adapters.protocol import Ending, Parser
 from orchcore.agents.invocation import Listener
 from orchcore.agents.lines import LineSplitter
-from orchcore.agents.output import Tail
+from orchcore.agents.output import Tail, found_files
 from orchcore.agents.process import ChildProcess
 from orchcore.agents.tree import Trees
 from orchcore.agents.watchdog import Watchdog
@@ -52,6 +52,7 @@ class Conversation:
         listener: Is told every event.
         limits: When it is ended.
         slot: Held while a slice is parsed; shared by all turns of an event loop.
+        read_back: Files the CLI writes beside its stdout.
     """
 
     child: ChildProcess
@@ -61,6 +62,7 @@ class Conversation:
     listener: Listener
     limits: TurnLimits
     slot: asyncio.Lock
+    read_back: Sequence[str] = ()
     _lines: LineSplitter = field(init=False)
     _watchdog: Watchdog = field(init=False)
     _stdout_bytes: int = 0
@@ -210,6 +212,7 @@ class Conversation:
             stderr_tail=self.stderr.text,
             cut_line=self._lines.rest,
             ended_by_us=self._stopped and not self._final,
+            files=dict(found_files(self.read_back)),
         )
         result = self.parser.finish(ending)
         failure = self._failure if ending.ended_by_us else result.failure

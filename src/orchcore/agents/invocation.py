@@ -7,7 +7,7 @@ from typing import Protocol
 
 from orchcore.events import AgentEvent
 from orchcore.policies import Permission, TurnLimits
-from orchcore.results import TurnResult
+from orchcore.results import TurnResult, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,9 @@ class Invocation:
         argv: The ``text`` adapter's template.
         env: Extra variables of the child, after the environment policy.
         pass_env: Names of variables that are passed on from ours.
+        hermetic: Whether the CLI is kept from reading the user's own configuration of it.
+        spent_before: Tokens of this conversation's turns before this one, for CLIs that report
+            sums over a session; ``None`` if that is not known.
         limits: Time and output limits.
     """
 
@@ -54,6 +57,8 @@ class Invocation:
     argv: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     pass_env: tuple[str, ...] = ()
+    hermetic: bool = False
+    spent_before: Usage | None = None
     limits: TurnLimits = field(default_factory=TurnLimits)
 
 

@@ -7,6 +7,8 @@ fails (disk full) says so in ``error`` and never stops the child.
 import os
 from asyncio import ReadTransport
 from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from fcntl import ioctl
 from pathlib import Path
 from struct import unpack
@@ -15,6 +17,7 @@ from typing import Protocol
 
 _HIGH_WATER_BYTES = 2**18
 _READ_BYTES = 2**18
+_READ_BACK_BYTES = 2**20
 
 
 class Sink(Protocol):
@@ -247,6 +250,13 @@ class FileOutput:
             if descriptor >= 0:
                 os.close(descriptor)
         self.file = self._reader = -1
+
+
+def found_files(paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Each of *paths* that is a file, with its first MiB."""
+    for path in paths:
+        with suppress(OSError), Path(path).open("rb") as file:
+            yield path, file.read(_READ_BACK_BYTES)
 
 
 def private_file(path: Path) -> int:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchcore.agents.adapters.protocol import Adapter, Launch, Parser
+from orchcore.agents.adapters.protocol import Adapter, Launch
 from orchcore.agents.conversation import Conversation
 from orchcore.agents.environment import child_environment
 from orchcore.agents.invocation import Invocation, Listener
@@ -75,33 +75,23 @@ class LocalTurnRunner:
                     grace_s=invocation.limits.term_grace_s,
                 )
                 parser = adapter.parser(invocation)
-                stderr = recording.stderr
-                result = await self._converse(invocation, program, stderr, parser, listener)
+                async with child_process(program, self._trees) as child:
+                    conversation = Conversation(
+                        child=child,
+                        stderr=recording.stderr,
+                        trees=self._trees,
+                        parser=parser,
+                        listener=listener,
+                        limits=invocation.limits,
+                        slot=self._slot,
+                        read_back=launch.read_back,
+                    )
+                    result = await conversation.hold()
                 return replace(result, warnings=(*result.warnings, *recording.warnings()))
         except UsageError as error:
             return _failed("bad_invocation", "; ".join(p.message for p in error.problems))
         except TurnFailed as error:
             return TurnResult(failure=error.failure)
-
-    async def _converse(
-        self,
-        invocation: Invocation,
-        program: Program,
-        stderr: Tail,
-        parser: Parser,
-        listener: Listener,
-    ) -> TurnResult:
-        async with child_process(program, self._trees) as child:
-            conversation = Conversation(
-                child=child,
-                stderr=stderr,
-                trees=self._trees,
-                parser=parser,
-                listener=listener,
-                limits=invocation.limits,
-                slot=self._slot,
-            )
-            return await conversation.hold()
 
 
 @dataclass(frozen=True, slots=True)

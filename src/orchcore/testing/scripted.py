@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from orchcore.agents.adapters.protocol import Capabilities, Launch, Parser
+from orchcore.agents.adapters.protocol import Capabilities, Launch, Parser, Versions
 from orchcore.agents.invocation import Invocation, Listener
 from orchcore.errors import Problem, UsageError
 from orchcore.events import FinalGiven, SessionStarted, TextWritten
@@ -90,6 +90,9 @@ class ScriptedRunner:
         return result if result.session_id else replace(result, session_id=session_id)
 
 
+_NO_VERSIONS = Versions()
+
+
 @dataclass(frozen=True, slots=True)
 class ScriptedAdapter:
     """An adapter with given capabilities; it has no program and starts no process.
@@ -98,11 +101,13 @@ class ScriptedAdapter:
         name: As agents are named in orchfiles.
         capabilities: What it can do.
         program: What must be in PATH; empty: nothing.
+        versions, login_env: Nothing, for a process that is never started.
     """
 
     name: str
     capabilities: Capabilities = ABLE
     program: str = ""
+    versions: Versions = _NO_VERSIONS
     login_env: tuple[str, ...] = ()
 
     def command(self, invocation: Invocation) -> Launch:

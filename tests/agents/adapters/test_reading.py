@@ -1,4 +1,6 @@
+import time
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 
 from agents.adapters.replay import ANY_SPEED
 from orchcore.agents.adapters.json_fields import Fields, one_line
-from orchcore.agents.adapters.reset_times import reset_time, retry_after_s
+from orchcore.agents.adapters.reset_times import reset_time, retry_after_header_s, retry_after_s
 
 NOW = datetime(2026, 12, 30, 16, 0, tzinfo=UTC).timestamp()
 
@@ -19,19 +21,64 @@ NOW = datetime(2026, 12, 30, 16, 0, tzinfo=UTC).timestamp()
         ("resets at 12am (UTC)", datetime(2026, 12, 31, 0, 0, tzinfo=UTC)),
         ("resets 17:30 (UTC)", datetime(2026, 12, 30, 17, 30, tzinfo=UTC)),
         ("resets 6pm (Europe/Berlin)", datetime(2026, 12, 30, 17, 0, tzinfo=UTC)),
-        ("resets 6pm (No/Such_Zone)", datetime(2026, 12, 30, 18, 0, tzinfo=UTC)),
         ("resets Jan 2, 5pm (UTC)", datetime(2027, 1, 2, 17, 0, tzinfo=UTC)),
         ("resets Dec 31 at 5:30am (UTC)", datetime(2026, 12, 31, 5, 30, tzinfo=UTC)),
         ("Claude AI usage limit reached|1795456603", datetime.fromtimestamp(1795456603, UTC)),
+        ("more credits or try again at 5:48 PM.", datetime(2026, 12, 30, 17, 48, tzinfo=UTC)),
+        ("try again at Feb 4th, 2027 5:48 PM", datetime(2027, 2, 4, 17, 48, tzinfo=UTC)),
+        ("resets Mon 12:00 AM", datetime(2027, 1, 4, 0, 0, tzinfo=UTC)),
+        ("resets 3pm PST", datetime(2026, 12, 30, 23, 0, tzinfo=UTC)),
+        ("resets at 2026-12-30T17:00:00Z", datetime(2026, 12, 30, 17, 0, tzinfo=UTC)),
+        ("available again at 2026-12-31 01:00", datetime(2026, 12, 31, 1, 0, tzinfo=UTC)),
     ],
 )
 def test_reset_time_is_read(text: str, moment: datetime) -> None:
     """A vendor's clock time is the next such moment, in its own zone."""
-    assert reset_time(text, NOW) == moment.timestamp()
+    assert reset_time(text, NOW, UTC) == moment.timestamp()
 
 
 @pytest.mark.parametrize(
-    "text", ["", "resets soon", "resets 99pm", "resets Feb 31, 5pm", "preset 5"]
+    ("now", "text", "moment"),
+    [
+        # On 2026-11-01 the clock is put back from 2:00 EDT to 1:00 EST.
+        ("2026-11-01T01:30-04:00", "resets 1:45am", "2026-11-01T01:45-04:00"),
+        ("2026-11-01T01:30-04:00", "resets 1:15am", "2026-11-01T01:15-05:00"),
+        ("2026-11-01T01:30-05:00", "resets 1:45am", "2026-11-01T01:45-05:00"),
+        ("2026-10-31T23:00-04:00", "resets 11pm", "2026-11-01T23:00-05:00"),
+        # On 2027-03-14 it is put forward from 2:00 EST to 3:00 EDT.
+        ("2027-03-14T01:30-05:00", "resets 2:30am", "2027-03-14T03:30-04:00"),
+        ("2027-03-14T01:30-05:00", "resets 3am", "2027-03-14T03:00-04:00"),
+    ],
+)
+def test_daylight_saving_is_kept(now: str, text: str, moment: str) -> None:
+    """A time of day is the next one that a clock there shows, also when it is changed."""
+    found = reset_time(text, datetime.fromisoformat(now).timestamp(), ZoneInfo("America/New_York"))
+    assert found == datetime.fromisoformat(moment).timestamp()
+
+
+def test_time_without_zone_is_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codex prints the clock of the machine it runs on, which is ours."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        found = reset_time("try again at 5:48 PM", NOW)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found == datetime(2026, 12, 31, 8, 48, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "resets soon", "resets 99pm", "resets Feb 31, 5pm", "preset 5", "retry 3 of 10"),
+        *(
+            "resets 6pm (No/Such_Zone)",
+            "resets in 3h 20m",
+            "retry after 2026-11-23",
+            "resets 25:00",
+        ),
+    ],
 )
 def test_no_reset_time_is_none(text: str) -> None:
     """What is no time is not guessed."""
@@ -54,11 +101,34 @@ def test_reset_time_never_raises(text: str, now: float) -> None:
         ("Retry after 250ms", 0.25),
         ("try again in 3 minutes", 180.0),
         ("try again later", None),
+        ("Your quota will reset after 2h39m52s.", 9592.0),
+        ("try again in 5 days 3 hours 27 minutes", 444420.0),
+        ("try again in 1 hour, 2 minutes and 3 seconds", 3723.0),
+        ("try again in 6m0s", 360.0),
+        ("retrying in 40 milliseconds", 0.04),
+        ("retry-after: 30", 30.0),
+        ("Please retry in 39.37s", 39.37),
+        ("try again at 5:48 PM", None),
     ],
 )
 def test_wait_is_read(text: str, seconds: float | None) -> None:
     """A wait in a message is read in seconds."""
     assert retry_after_s(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("3", 3.0),
+        ("0.5", 0.5),
+        ("Wed, 30 Dec 2026 16:02:00 GMT", 120.0),
+        ("-1", 0.0),
+        ("soon", None),
+    ],
+)
+def test_retry_after_header_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
+    """A header is read in both of its forms (RFC 9110, 10.2.3)."""
+    assert retry_after_header_s(value, NOW) == seconds
 
 
 def test_fields_of_any_type_are_read() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from orchcore.agents.adapters.claude_stream import ClaudeParser
-from orchcore.agents.adapters.protocol import Capabilities, Launch
+from orchcore.agents.adapters.protocol import Capabilities, Launch, Versions
 from orchcore.agents.invocation import Invocation
 from orchcore.errors import Problem, UsageError
 from orchcore.policies import Permission
@@ -16,6 +16,7 @@ from orchcore.policies import Permission
 _READ = ("Read", "Grep", "Glob", "LS")
 _WRITE = ("Edit", "Write", "MultiEdit", "NotebookEdit")
 _KEY = "answer"
+_HERMETIC = ("--setting-sources", "project,local", "--strict-mcp-config")
 
 _LOGIN_ENV = (
     "ANTHROPIC_API_KEY",
@@ -71,12 +72,20 @@ class ClaudeAdapter:
         """All but usage while it works: a reply's line does not know its own output tokens."""
         return Capabilities(
             resume=True,
+            resume_elsewhere=True,
             fork=True,
             schema=True,
             tools=True,
             chosen_session_id=True,
             max_turns=True,
+            hermetic=True,
+            money="usd",
         )
+
+    @property
+    def versions(self) -> Versions:
+        """2.1.197 to 2.1.330."""
+        return Versions("2.1.197", "2.1.330")
 
     @property
     def program(self) -> str:
@@ -105,6 +114,7 @@ class ClaudeAdapter:
             *_permission(invocation),
             *_limits(invocation),
             *_schema(invocation.schema),
+            *(_HERMETIC if invocation.hermetic else ()),
             *invocation.args,
         )
         env = {"DISABLE_AUTOUPDATER": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}

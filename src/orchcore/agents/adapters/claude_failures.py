@@ -4,13 +4,19 @@ An ordered list of questions; the first that finds something wrong answers. Only
 none of them objects to succeeded. Field names and values as seen with Claude Code 2.1.330.
 """
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from orchcore.agents.adapters.classification import failure, kind_of_status, kind_of_text
 from orchcore.agents.adapters.json_fields import Fields, one_line
 from orchcore.agents.adapters.protocol import Ending
-from orchcore.agents.adapters.reset_times import reset_time, retry_after_s
+from orchcore.agents.adapters.tally import Tally
+from orchcore.agents.adapters.verdict import (
+    contradicted,
+    ended_by_us,
+    off_protocol,
+    without_final,
+)
 from orchcore.results import Failure, FailureKind
 
 
@@ -24,8 +30,7 @@ class Heard:
         api_error: The last synthetic assistant line that stands for an API error.
         limit: The last ``rate_limit_info`` whose status was ``rejected``.
         unfinished: Whether the agent went on after its last ``result`` line.
-        known: Lines of a known type.
-        unknown: Lines of an unknown type.
+        tally: What was read.
         wants_structure: Whether a schema was asked for.
         text: The final answer.
         now: Unix time, for clock times in messages.
@@ -36,8 +41,7 @@ class Heard:
     api_error: Fields | None
     limit: Fields | None
     unfinished: bool
-    known: int
-    unknown: int
+    tally: Tally
     wants_structure: bool
     text: str
     now: float
@@ -57,9 +61,7 @@ def succeeded(result: Fields) -> bool:
 
 
 def _ended_by_us(heard: Heard) -> Failure | None:
-    if not heard.ending.ended_by_us:
-        return None
-    return Failure("cancelled", "was ended before it gave its final event")
+    return ended_by_us(heard.ending)
 
 
 def _no_result(heard: Heard) -> Failure | None:
@@ -67,24 +69,7 @@ def _no_result(heard: Heard) -> Failure | None:
         return None
     if heard.api_error or heard.limit:
         return _told(heard, heard.api_error or Fields())
-    if not heard.known:
-        return _never_spoke(heard)
-    code, ending = heard.ending.exit_code, heard.ending
-    if code:
-        return Failure("crashed", f"{_exit(code)} without a final event{_because(ending)}")
-    return Failure("truncated", "its stream ended without a final event")
-
-
-def _never_spoke(heard: Heard) -> Failure:
-    code, stderr = heard.ending.exit_code, heard.ending.stderr_tail
-    if heard.unknown:
-        return Failure("protocol", "printed nothing that this version of the adapter knows")
-    for pattern, kind in _STDERR:
-        if code and pattern.search(stderr):
-            return Failure(kind, one_line(stderr))
-    if code:
-        return Failure("crashed", f"{_exit(code)} without a word{_because(heard.ending)}")
-    return Failure("empty_output", "ended without a word")
+    return without_final(heard.ending, heard.tally, heard.now)
 
 
 def _told_failure(heard: Heard) -> Failure | None:
@@ -96,11 +81,10 @@ def _told_failure(heard: Heard) -> Failure | None:
 def _told(heard: Heard, source: Fields) -> Failure:
     text = source.text("result") or "; ".join(source.words("errors")) or _said(heard.api_error)
     kind = _kind(heard, source, text)
-    resets_at = None
-    if kind in ("quota", "rate_limited"):
-        resets_at = _resets_at(heard, text)
-    detail = one_line(text) or source.text("terminal_reason") or source.text("subtype") or kind
-    return Failure(kind, detail, retry_after_s(text), resets_at)
+    said = text or source.text("terminal_reason") or source.text("subtype")
+    told = failure(kind, said, heard.now)
+    resets_at = _resets_at(heard) if kind in ("quota", "rate_limited") else None
+    return told if resets_at is None else replace(told, resets_at=resets_at)
 
 
 def _kind(heard: Heard, source: Fields, text: str) -> FailureKind:
@@ -111,11 +95,11 @@ def _kind(heard: Heard, source: Fields, text: str) -> FailureKind:
             return told
     if heard.limit or "usage_limit_reached" in (source.text("api_error"), _code(heard)):
         return "quota"
-    for pattern, kind in _TEXTS:
-        if pattern.search(text):
-            return kind
+    of_text = kind_of_text(text)
+    if of_text is not None and of_text in _TOLD_BY_TEXT:
+        return of_text
     error = heard.api_error or Fields()
-    return _kind_of_api_error(source, error) or "crashed"
+    return _kind_of_api_error(source, error) or of_text or "crashed"
 
 
 def _kind_of_api_error(source: Fields, error: Fields) -> FailureKind | None:
@@ -123,35 +107,23 @@ def _kind_of_api_error(source: Fields, error: Fields) -> FailureKind | None:
         for key in ("api_error_type", "api_error"):
             if told := _API_ERRORS.get(fields.text(key)):
                 return told
-    status = source.count("api_error_status") or error.count("api_error_status") or 0
-    if status in _STATUSES:
-        return _STATUSES[status]
-    if status >= 500:
-        return "server_error"
-    return _API_ERRORS.get(error.text("error"))
+    status = source.count("api_error_status") or error.count("api_error_status")
+    return kind_of_status(status) or _API_ERRORS.get(error.text("error"))
 
 
-def _resets_at(heard: Heard, text: str) -> float | None:
+def _resets_at(heard: Heard) -> float | None:
     told = (heard.api_error or Fields()).part("api_error_params").part("rate_limit_info")
-    for info in (heard.limit or Fields(), told):
-        if (at := info.number("resetsAt")) is not None:
-            return at
-    return reset_time(text, heard.now)
+    times = [info.number("resetsAt") for info in (heard.limit or Fields(), told)]
+    return next((at for at in times if at is not None), None)
 
 
 def _off_protocol(heard: Heard) -> Failure | None:
-    # One new kind of line in a short turn is a new version, not another protocol.
-    if heard.unknown < 3 or heard.unknown * 5 <= heard.known + heard.unknown:
-        return None
-    return Failure("protocol", f"{heard.unknown} lines of unknown types, {heard.known} known")
+    return off_protocol(heard.tally)
 
 
 def _contradicted(heard: Heard) -> Failure | None:
-    ending = heard.ending
-    if ending.exit_code:
-        return Failure("crashed", f"{_exit(ending.exit_code)} after saying success")
-    if ending.cut_line:
-        return Failure("truncated", "its stream ended in the middle of a line")
+    if found := contradicted(heard.ending):
+        return found
     if heard.unfinished:
         return Failure("truncated", "went on after its result and gave no other")
     reason = (heard.result or Fields()).text("terminal_reason")
@@ -183,17 +155,6 @@ def _said(error: Fields | None) -> str:
 
 def _code(heard: Heard) -> str:
     return (heard.api_error or Fields()).text("api_error")
-
-
-def _exit(code: int) -> str:
-    if code < 0 or code > 128:
-        return f"was ended by signal {-code if code < 0 else code - 128}"
-    return f"exited with {code}"
-
-
-def _because(ending: Ending) -> str:
-    lines = [line for line in ending.stderr_tail.splitlines() if line.strip()]
-    return f": {one_line(lines[-1])}" if lines else ""
 
 
 _QUESTIONS: tuple[Callable[[Heard], Failure | None], ...] = (
@@ -239,33 +200,16 @@ _API_ERRORS: dict[str, FailureKind] = {
     "invalid_request": "bad_invocation",
 }
 
-_STATUSES: dict[int, FailureKind] = {
-    401: "auth",
-    402: "billing",
-    403: "auth",
-    404: "model_not_found",
-    408: "connection",
-    413: "context_length",
-    429: "rate_limited",
-    503: "overloaded",
-    529: "overloaded",
-}
-
-# Words are asked only where no field tells these apart (Claude Code 2.1.330: a 429 for a used-up
-# quota and a passing one differ in text only; a 400 is a long prompt or no money).
-_TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
-    (re.compile(r"no conversation found", re.IGNORECASE), "session_not_found"),
-    (re.compile(r"usage limit|hit your .*limit|quota", re.IGNORECASE), "quota"),
-    (re.compile(r"credit balance|billing", re.IGNORECASE), "billing"),
-    (re.compile(r"prompt is too long|context (window|length)", re.IGNORECASE), "context_length"),
-    (re.compile(r"output token maximum", re.IGNORECASE), "output_limit"),
-    (re.compile(r"usage policy|unable to respond to this request", re.IGNORECASE), "refused"),
-    (re.compile(r"econn|connection (error|dropped|refused)", re.IGNORECASE), "connection"),
-)
-
-_STDERR: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
-    (re.compile(r"no conversation found", re.IGNORECASE), "session_not_found"),
-    (re.compile(r"not logged in|invalid api key", re.IGNORECASE), "auth"),
-    (re.compile(r"^error: ", re.IGNORECASE | re.MULTILINE), "bad_invocation"),
-    (re.compile(r"cannot be used with root|must be|already in use"), "bad_invocation"),
+# Kinds that only words tell apart (Claude Code 2.1.330: a 429 for a used-up quota and a passing
+# one differ in text only; a 400 is a long prompt or no money).
+_TOLD_BY_TEXT: frozenset[FailureKind] = frozenset(
+    {
+        "session_not_found",
+        "quota",
+        "billing",
+        "context_length",
+        "output_limit",
+        "refused",
+        "connection",
+    }
 )

@@ -12,14 +12,14 @@ Rules of this file, all measured with Claude Code 2.1.330:
 """
 
 import json
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchcore.agents.adapters.claude_failures import Heard, succeeded, verdict
-from orchcore.agents.adapters.claude_usage import spent
+from orchcore.agents.adapters.claude_usage import models, spent
 from orchcore.agents.adapters.json_fields import Fields, one_line
 from orchcore.agents.adapters.protocol import Ending
+from orchcore.agents.adapters.tally import Reader, Tally
 from orchcore.events import (
     AgentEvent,
     FinalGiven,
@@ -55,7 +55,6 @@ class ClaudeParser:
     _session_id: str | None = None
     _tool_names: dict[str, str] = field(default_factory=dict[str, str])
     _denied: set[str] = field(default_factory=set[str])
-    _tools: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
     _steps: dict[str, Fields] = field(default_factory=dict[str, Fields])
     _results: list[Fields] = field(default_factory=list[Fields])
     _api_error: Fields | None = None
@@ -63,27 +62,23 @@ class ClaudeParser:
     _background: int = 0
     _starts: int = 0
     _went_on: bool = False
-    _known: int = 0
-    _unknown: int = 0
-    _malformed: int = 0
-    _counts: Counter[str] = field(default_factory=Counter[str])
+    _tally: Tally = field(default_factory=Tally)
+    _readers: Mapping[str, Reader] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._readers = {
+            "system": self.system,
+            "assistant": self.assistant,
+            "user": self.user,
+            "stream_event": self.partial,
+            "rate_limit_event": self.limit,
+            "result": self.result,
+            **dict.fromkeys(_OTHERS, self.other),
+        }
 
     def parse(self, line: bytes) -> Sequence[AgentEvent]:
         """The events of one whole line. Never raises."""
-        if not line.strip():
-            return ()
-        fields = Fields.of_line(line)
-        if fields is None:
-            self._malformed += 1
-            return ()
-        read = _READERS.get(fields.text("type"))
-        if read is None:
-            self._unknown += 1
-            return ()
-        self._known += 1
-        events = read(self, fields)
-        self._counts.update(event.kind for event in events)
-        return events
+        return self._tally.read(line, self._readers)
 
     def finish(self, ending: Ending) -> TurnResult:
         """The verdict over the turn. Never raises."""
@@ -96,8 +91,7 @@ class ClaudeParser:
             api_error=self._api_error,
             limit=self._limit,
             unfinished=self._unfinished,
-            known=self._known,
-            unknown=self._unknown,
+            tally=self._tally,
             wants_structure=self.unwrap is not None,
             text=text,
             now=self.clock(),
@@ -110,10 +104,11 @@ class ClaudeParser:
             usage=usage,
             cost_usd=cost_usd,
             failure=verdict(heard),
-            tools=tuple(self._tools),
-            events=dict(self._counts),
-            unknown_events=self._unknown,
-            malformed_lines=self._malformed,
+            models=models(self._results),
+            tools=tuple(self._tally.tools),
+            events=dict(self._tally.events),
+            unknown_events=self._tally.unknown,
+            malformed_lines=self._tally.malformed,
             truncated=bool(ending.cut_line) or last is None or self._unfinished,
             exit_code=ending.exit_code,
         )
@@ -196,7 +191,6 @@ class ClaudeParser:
             ok = block.flag("is_error") is not True
             decision = meta.get(call_id, Fields()).part("permission_decision").text("decision")
             denied = call_id in self._denied or decision == "reject" or _is_missing(block)
-            self._tools.append((name, ok))
             ended.append(ToolEnded(call_id, name, ok, denied))
         return ended or (NoticeGiven(),)
 
@@ -237,29 +231,16 @@ class ClaudeParser:
         return (NoticeGiven(),)
 
 
-type _Reader = Callable[[ClaudeParser, Fields], Sequence[AgentEvent]]
-
-_READERS: dict[str, _Reader] = {
-    "system": ClaudeParser.system,
-    "assistant": ClaudeParser.assistant,
-    "user": ClaudeParser.user,
-    "stream_event": ClaudeParser.partial,
-    "rate_limit_event": ClaudeParser.limit,
-    "result": ClaudeParser.result,
-    **dict.fromkeys(
-        (
-            "auth_status",
-            "control_cancel_request",
-            "control_request",
-            "control_response",
-            "keep_alive",
-            "prompt_suggestion",
-            "tool_progress",
-            "tool_use_summary",
-        ),
-        ClaudeParser.other,
-    ),
-}
+_OTHERS = (
+    "auth_status",
+    "control_cancel_request",
+    "control_request",
+    "control_response",
+    "keep_alive",
+    "prompt_suggestion",
+    "tool_progress",
+    "tool_use_summary",
+)
 
 
 def _text(last: Fields | None, answer: object) -> str:

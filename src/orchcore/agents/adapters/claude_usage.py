@@ -1,6 +1,6 @@
 """Tokens and cost of one turn of Claude Code, out of fields that count over different spans."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from orchcore.agents.adapters.json_fields import Fields
 from orchcore.results import Usage
@@ -25,6 +25,14 @@ def spent(
     since = [part for line in results for part in line.part(_SINCE_LAST).values()]
     usage = _of_models(since) if since else _of_results(results)
     return usage, _cost_usd(results, since, usage, resumed=resumed)
+
+
+def models(results: Sequence[Fields]) -> Mapping[str, Usage]:
+    """Tokens of this process by model; empty where the CLI does not tell."""
+    names = dict.fromkeys(name for line in results for name in line.part(_SINCE_LAST).raw)
+    return {
+        name: _of_models([line.part(_SINCE_LAST).part(name) for line in results]) for name in names
+    }
 
 
 _SINCE_LAST = "model_usage_since_last_result"

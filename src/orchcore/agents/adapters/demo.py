@@ -10,7 +10,7 @@ from typing import cast, get_args
 
 import orchcore.agents
 from orchcore.agents.adapters.json_fields import Fields, one_line
-from orchcore.agents.adapters.protocol import Capabilities, Ending, Launch
+from orchcore.agents.adapters.protocol import Capabilities, Ending, Launch, Versions
 from orchcore.agents.invocation import Invocation
 from orchcore.events import (
     AgentEvent,
@@ -41,14 +41,22 @@ class DemoAdapter:
         """All of them, and that its answers are made up."""
         return Capabilities(
             resume=True,
+            resume_elsewhere=True,
             fork=True,
             schema=True,
             tools=True,
             chosen_session_id=True,
             max_turns=True,
+            hermetic=True,
             usage_streams=True,
+            money="usd",
             simulated=True,
         )
+
+    @property
+    def versions(self) -> Versions:
+        """It is part of orchcore: there is no other version."""
+        return Versions()
 
     @property
     def program(self) -> str:

@@ -22,7 +22,7 @@ _BUILT_IN = {
     "demo": "DemoAdapter",
     "text": "TextAdapter",
 }
-_ANSWERS = ("name", "capabilities", "program", "login_env", "command", "parser")
+_ANSWERS = ("name", "capabilities", "versions", "program", "login_env", "command", "parser")
 
 
 def find_adapters(dists: Iterable[Distribution] | None = None) -> Mapping[str, Adapter]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self, cast
 
+from pydantic_core import from_json
+
 _HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -28,11 +30,9 @@ class Fields:
     def of_line(cls, line: bytes) -> Self | None:
         """The object on *line*; ``None`` if it is not one JSON object."""
         try:
-            value: object = json.loads(line)
-            if _HALF_PAIR.search(line):
-                value = whole(value)
-        except (ValueError, RecursionError):
-            return None
+            value: object = from_json(line)
+        except ValueError:
+            value = _slowly(line)
         return cls(cast("dict[str, object]", value)) if isinstance(value, dict) else None
 
     def __bool__(self) -> bool:
@@ -87,6 +87,15 @@ class Fields:
     def values(self) -> tuple["Fields", ...]:
         """The fields that are objects themselves, in order."""
         return tuple(_objects(self.raw.values()))
+
+
+def _slowly(line: bytes) -> object:
+    """What the faster parser refuses: half surrogate pairs, deep nesting; ``None`` for no JSON."""
+    try:
+        value: object = json.loads(line)
+        return whole(value) if _HALF_PAIR.search(line) else value
+    except (ValueError, RecursionError):
+        return None
 
 
 def whole(value: object) -> object:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from orchcore.agents.invocation import Invocation
 from orchcore.events import AgentEvent
+from orchcore.policies import Permission
 from orchcore.results import TurnResult
 
 
@@ -20,6 +21,7 @@ class Launch:
         files: Files to write before the start: absolute path to content.
         stdout_to_file: Whether stdout is a file that is read behind its back instead of a pipe:
             for CLIs that exit with output still queued and lose what does not fit into a pipe.
+        read_back: Files the CLI writes beside its stdout, absolute; read when it has exited.
     """
 
     argv: tuple[str, ...]
@@ -27,6 +29,7 @@ class Launch:
     stdin: bytes = b""
     files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     stdout_to_file: bool = False
+    read_back: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +38,48 @@ class Capabilities:
 
     Attributes:
         resume: Continues a conversation by id.
+        resume_elsewhere: Does so from another working directory than the one it began in.
         fork: Branches a conversation.
         schema: Takes a JSON schema for the answer (else it goes into the prompt).
         tools: Takes a list of allowed tools.
+        permissions: The permissions it can be held to.
         chosen_session_id: Takes a session id chosen beforehand.
         max_turns: Takes a limit of model turns.
+        hermetic: Can be kept from reading the user's own configuration of it.
+        stdin: Takes the prompt by stdin (else as an argument: 128 KiB at most on Linux).
         usage_streams: Reports usage while it works, not only at the end.
+        money: What it tells of its price: ``usd``, ``tokens`` to be priced, or nothing.
         simulated: Answers are made up; everything they touch is marked.
     """
 
     resume: bool = False
+    resume_elsewhere: bool = False
     fork: bool = False
     schema: bool = False
     tools: bool = False
+    permissions: tuple[Permission, ...] = ("read-only", "edit", "full")
     chosen_session_id: bool = False
     max_turns: bool = False
+    hermetic: bool = False
+    stdin: bool = True
     usage_streams: bool = False
+    money: Literal["usd", "tokens", "nothing"] = "nothing"
     simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Which versions of a CLI an adapter was tested with.
+
+    Attributes:
+        oldest: The oldest, inclusive, as dotted numbers; empty where nothing is known.
+        newest: The newest, inclusive.
+        argv: What is added to the program to make it print its version.
+    """
+
+    oldest: str = ""
+    newest: str = ""
+    argv: tuple[str, ...] = ("--version",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +91,14 @@ class Ending:
         stderr_tail: The last 8 KiB of stderr, decoded with replacement.
         cut_line: A last line without its newline, or empty.
         ended_by_us: Whether the tree was ended by orchcore *before* a final event was read.
+        files: What was found in the launch's ``read_back``; a file that is missing is not there.
     """
 
     exit_code: int | None
     stderr_tail: str = ""
     cut_line: bytes = b""
     ended_by_us: bool = False
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
 
 
 class Parser(Protocol):
@@ -94,6 +124,11 @@ class Adapter(Protocol):
     @property
     def capabilities(self) -> Capabilities:
         """What it can do."""
+        ...
+
+    @property
+    def versions(self) -> Versions:
+        """The versions it was tested with."""
         ...
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchcore.agents.adapters.json_fields import one_line
-from orchcore.agents.adapters.protocol import Capabilities, Ending, Launch
+from orchcore.agents.adapters.protocol import Capabilities, Ending, Launch, Versions
 from orchcore.agents.invocation import Invocation
 from orchcore.errors import Problem, UsageError, did_you_mean
 from orchcore.events import AgentEvent, TextWritten
@@ -42,6 +42,11 @@ class TextAdapter:
     def capabilities(self) -> Capabilities:
         """None: what the template can do, only its author knows."""
         return Capabilities()
+
+    @property
+    def versions(self) -> Versions:
+        """Nothing is known of any."""
+        return Versions()
 
     @property
     def program(self) -> str:

@@ -1,0 +1,52 @@
+"""Counts what is read of one turn's stream, and hands each line to who understands it."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from orchcore.agents.adapters.json_fields import Fields
+from orchcore.events import AgentEvent, ToolEnded
+
+type Reader = Callable[[Fields], Sequence[AgentEvent]]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was read so far.
+
+    Attributes:
+        known: Lines of a known type.
+        unknown: Lines of an unknown type.
+        malformed: Lines that are no JSON object.
+        events: Events given, by kind.
+        tools: ``(name, ok)`` of every finished tool call, in order.
+    """
+
+    known: int = 0
+    unknown: int = 0
+    malformed: int = 0
+    events: Counter[str] = field(default_factory=Counter[str])
+    tools: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
+
+    def read(self, line: bytes, readers: Mapping[str, Reader]) -> Sequence[AgentEvent]:
+        """The events of one whole *line*, by the reader of its ``type``. Never raises.
+
+        Args:
+            line: Without its newline; a blank one is nothing.
+            readers: By the value of the ``type`` field.
+        """
+        fields = Fields.of_line(line)
+        if fields is None:
+            self.malformed += bool(line.strip())
+            return ()
+        reader = readers.get(fields.text("type"))
+        if reader is None:
+            self.unknown += 1
+            return ()
+        self.known += 1
+        events = reader(fields)
+        for event in events:
+            self.events[event.kind] += 1
+            if isinstance(event, ToolEnded):
+                self.tools.append((event.name, event.ok))
+        return events
