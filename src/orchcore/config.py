@@ -1,8 +1,10 @@
-"""Configuration as data: ``[tool.orchcore]`` in pyproject.toml, or ``orchcore.toml``."""
+"""Configuration as data: ``[tool.orchcore]`` in pyproject.toml, or ``orchcore.toml``.
 
+What is said later wins: defaults, file, profile, variables ``ORCHCORE_*``, command line.
+"""
+
+import json
 import os
-import stat
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +12,46 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from orchcore.errors import Location, Problem, UsageError, did_you_mean, shown_path
+from orchcore.errors import Problem, UsageError, did_you_mean
+from orchcore.layering import Key, Layer, ensure_trusted, file_layer, merged
 from orchcore.policies import Permission, duration_s
 
+__all__ = ["AgentSettings", "Config", "PriceSettings", "Settings", "ensure_trusted", "load_config"]
+
+VARIABLES = "ORCHCORE_"
+PROFILE_VARIABLE = "ORCHCORE_PROFILE"
+
+
+def _of_text(value: object) -> object:
+    """A list or table that a variable tells as JSON."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("[", "{")):
+        return value
+    try:
+        return cast("object", json.loads(value))
+    except ValueError:
+        return value
+
+
 type Seconds = Annotated[float, BeforeValidator(duration_s)]
+type Words = Annotated[tuple[str, ...], BeforeValidator(_of_text)]
+type Variables = Annotated[Mapping[str, str], BeforeValidator(_of_text)]
+type Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class PriceSettings(BaseModel):
+    """``prices`` of an agent: USD per million tokens, in place of the listed prices.
+
+    Attributes:
+        input: Of input that was not read from a cache.
+        output: Of output, thinking included.
+        cached_input: Of input read from a cache; by default as *input*.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: Usd
+    output: Usd
+    cached_input: Usd | None = None
 
 
 class AgentSettings(BaseModel):
@@ -29,25 +67,45 @@ class AgentSettings(BaseModel):
         pass_env: Names of variables passed on from ours.
         permission: Default permission.
         idle, timeout: Defaults of the options of the same name.
+        hermetic: Whether the CLI is kept from reading the user's own configuration of it.
         max_parallel: Turns of this agent at once, over the whole run.
+        prices: Prices that replace the listed ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     adapter: str | None = None
     program: str | None = None
-    argv: tuple[str, ...] = ()
+    argv: Words = ()
     model: str | None = None
-    args: tuple[str, ...] = ()
-    env: Mapping[str, str] = Field(default_factory=dict[str, str])
-    pass_env: tuple[str, ...] = ()
+    args: Words = ()
+    env: Variables = Field(default_factory=dict[str, str])
+    pass_env: Words = ()
     permission: Permission | None = None
     idle: Seconds | None = None
     timeout: Seconds | None = None
+    hermetic: bool = False
     max_parallel: Annotated[int, Field(ge=1)] = 8
+    prices: PriceSettings | None = None
 
 
-class Settings(BaseModel):
+class Profile(BaseModel):
+    """``[tool.orchcore.profiles.NAME]``: settings that replace others when it is chosen.
+
+    Attributes:
+        default_agent: The agent of phases that name none.
+        jobs: Turns and commands at once (``-j``).
+        agents: Named agents; each key replaces the one of the agent of that name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    default_agent: str | None = None
+    jobs: Annotated[int, Field(ge=1)] | None = None
+    agents: Mapping[str, AgentSettings] = Field(default_factory=dict[str, AgentSettings])
+
+
+class Settings(Profile):
     """``[tool.orchcore]``.
 
     Attributes:
@@ -55,14 +113,11 @@ class Settings(BaseModel):
         default_agent: The agent of phases that name none.
         jobs: Turns and commands at once (``-j``).
         agents: Named agents.
+        profiles: Sets of settings to choose from with ``--profile`` or ``ORCHCORE_PROFILE``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     orchfile: str | None = None
-    default_agent: str | None = None
-    jobs: Annotated[int, Field(ge=1)] | None = None
-    agents: Mapping[str, AgentSettings] = Field(default_factory=dict[str, AgentSettings])
+    profiles: Mapping[str, Profile] = Field(default_factory=dict[str, Profile])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +125,25 @@ class Config:
     """The settings in force and where they came from.
 
     Attributes:
-        settings: What the file says.
+        settings: All layers together.
         path: The file, or ``None`` if there is none.
+        layers: What said them, the last the strongest.
+        profile: The profile that was chosen.
     """
 
     settings: Settings = field(default_factory=Settings)
     path: Path | None = None
+    layers: tuple[Layer, ...] = ()
+    profile: str | None = None
 
     @property
     def jobs(self) -> int:
         """Turns and commands at once; by default twice the cores, at least 4."""
         return self.settings.jobs or max(4, 2 * (os.cpu_count() or 2))
+
+    def origin(self, *key: str) -> str:
+        """Where the value of *key* (``"agents", "claude", "model"``) was said, or ``default``."""
+        return next((layer.origin(key) for layer in _saying(self.layers, key)), "default")
 
 
 def upwards(start: Path) -> Iterator[Path]:
@@ -91,74 +154,94 @@ def upwards(start: Path) -> Iterator[Path]:
             return
 
 
-def load_config(start: Path) -> Config:
-    """The nearest configuration from *start* upwards.
+def load_config(start: Path, profile: str | None = None) -> Config:
+    """The nearest configuration from *start* upwards, with the profile and variables over it.
+
+    Args:
+        start: A folder.
+        profile: The profile to choose; by default what ``ORCHCORE_PROFILE`` names.
 
     Raises:
-        UsageError: A file is not TOML, has unknown keys or wrong values, or is not safe.
+        UsageError: A file is not TOML, has unknown keys or wrong values, or is not safe; a variable
+            has a wrong value or nearly the name of a setting; no such profile.
     """
-    for folder in upwards(start):
-        for name in ("orchcore.toml", "pyproject.toml"):
-            if (table := _table(folder / name)) is not None:
-                return Config(_settings(table, folder / name), folder / name)
-    return Config()
+    file = next((layer for folder in upwards(start) if (layer := file_layer(folder))), None)
+    layers = [layer for layer in (file, _environment()) if layer is not None]
+    settings = _settings(layers)
+    chosen = profile or os.environ.get(PROFILE_VARIABLE) or None
+    if chosen is not None:
+        layers[bool(file) : bool(file)] = [_profile(chosen, settings, file)]
+        settings = _settings(layers)
+    return Config(settings, None if file is None else file.file, tuple(layers), chosen)
 
 
-def ensure_trusted(path: Path) -> None:
-    """Refuses a file found by upward search that somebody else could have planted.
-
-    Raises:
-        UsageError: It belongs to another user, or others may write it.
-    """
-    status = path.stat()
-    if status.st_uid in (os.geteuid(), 0) and not status.st_mode & stat.S_IWOTH:
-        return
-    raise UsageError(
-        Problem(
-            "untrusted-file",
-            f"{shown_path(path)} belongs to another user or may be written by others",
-            Location(path, 1),
-            (f"chmod o-w {shown_path(path)}, or name it yourself with -f",),
-        )
-    )
+def _profile(name: str, settings: Settings, file: Layer | None) -> Layer:
+    if file is None or name not in settings.profiles:
+        hints = did_you_mean(name, settings.profiles) or ("[tool.orchcore.profiles." + name + "]",)
+        raise UsageError(Problem("unknown-profile", f"no profile is called '{name}'", None, hints))
+    profiles = cast("Mapping[str, Mapping[str, object]]", file.values["profiles"])
+    return Layer(profiles[name], file.file, (*file.prefix, "profiles", name))
 
 
-def _table(path: Path) -> Mapping[str, object] | None:
-    if not path.is_file():
+def _environment() -> Layer | None:
+    """What variables say; those that are nearly a setting's are refused, others are not ours."""
+    told = [name for name in os.environ if name.startswith(VARIABLES) and name != PROFILE_VARIABLE]
+    heads = {name.removeprefix(VARIABLES).partition("__")[0].lower(): name for name in told}
+    if mistakes := [(head, name) for head, name in heads.items() if head not in _SAYABLE]:
+        _ensure_no_slip(mistakes)
+    if not heads.keys() & _SAYABLE:
         return None
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(Problem("configuration", str(error), Location(path, 1))) from None
-    if path.name == "pyproject.toml":
-        tool = cast("dict[str, Any]", data.get("tool", {}))
-        if "orchcore" not in tool:
-            return None
-        data = cast("dict[str, Any]", tool["orchcore"])
-    ensure_trusted(path)
-    return data
+    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+    class Environment(Profile, BaseSettings):
+        model_config = SettingsConfigDict(
+            env_prefix=VARIABLES, env_nested_delimiter="__", extra="ignore"
+        )
+
+    values = EnvSettingsSource(Environment)()
+    return Layer(values, None, (VARIABLES.rstrip("_"),))
 
 
-def _settings(table: Mapping[str, object], path: Path) -> Settings:
+_SAYABLE = frozenset(Profile.model_fields)
+
+
+def _ensure_no_slip(mistakes: list[tuple[str, str]]) -> None:
+    from difflib import get_close_matches
+
+    slips = [
+        Problem("unknown-key", f"no setting is called {name}", None, did_you_mean(head, _SAYABLE))
+        for head, name in mistakes
+        if get_close_matches(head, _SAYABLE, n=1, cutoff=0.75)
+    ]
+    if slips:
+        raise UsageError(*slips)
+
+
+def _saying(layers: tuple[Layer, ...] | list[Layer], key: Key) -> Iterator[Layer]:
+    return (layer for layer in reversed(layers) if layer.holds(key))
+
+
+def _settings(layers: list[Layer]) -> Settings:
     try:
-        return Settings.model_validate(table)
+        return Settings.model_validate(merged(layers))
     except ValidationError as error:
-        raise UsageError(*(_problem(item, path) for item in error.errors())) from None
+        raise UsageError(*(_problem(item, layers) for item in error.errors())) from None
 
 
-def _problem(error: Any, path: Path) -> Problem:
-    place = [str(part) for part in error["loc"]]
-    key = ".".join(place)
+def _problem(error: Any, layers: list[Layer]) -> Problem:
+    key = tuple(str(part) for part in error["loc"])
+    layer = next(_saying(layers, key), layers[0])
+    shown = ".".join(key) if layer.file else layer.origin(key)
     if error["type"] == "extra_forbidden":
-        in_agent = place[0] == "agents"
-        known = AgentSettings.model_fields if in_agent else Settings.model_fields
-        hints = did_you_mean(place[-1], known)
-        return Problem("unknown-key", f"unknown key '{key}'", _line(path, place[-1]), hints)
-    return Problem("configuration", f"'{key}': {error['msg']}", _line(path, place[-1]))
+        hints = did_you_mean(key[-1], _known(key))
+        return Problem("unknown-key", f"unknown key '{shown}'", layer.place(key), hints)
+    return Problem("configuration", f"'{shown}': {error['msg']}", layer.place(key))
 
 
-def _line(path: Path, key: str) -> Location:
-    for number, text in enumerate(path.read_text("utf-8").splitlines(), 1):
-        if key in text.split("#")[0]:
-            return Location(path, number, text.strip())
-    return Location(path, 1)
+def _known(key: Key) -> list[str]:
+    """The keys that could stand where the last of *key* does."""
+    if "prices" in key:
+        return list(PriceSettings.model_fields)
+    if "agents" in key[:-1]:
+        return list(AgentSettings.model_fields)
+    return list((Profile if key[0] == "profiles" else Settings).model_fields)

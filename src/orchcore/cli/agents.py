@@ -2,21 +2,28 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import click
 
-from orchcore.agents.adapters.protocol import Adapter
+from orchcore.cli.agent_facts import AgentFacts, facts_of_agents
 from orchcore.cli.output import say, say_lines
-from orchcore.config import AgentSettings, load_config
+from orchcore.cli.replaying import replay_command
+from orchcore.config import Config, load_config
 
 
-@click.command(
+@click.group(
     "agents",
+    invoke_without_command=True,
     help="""Show which agents there are: those orchcore knows and those of your configuration.
+
+Of each its version and health (nothing is logged in, no model is asked), what it can do, its
+settings with the place that says them, and the command that a turn would start.
 
 \b
 An agent of your own, in pyproject.toml (or without tool.orchcore in orchcore.toml):
@@ -25,59 +32,76 @@ An agent of your own, in pyproject.toml (or without tool.orchcore in orchcore.to
   model = "haiku"
 """,
 )
+@click.option("--profile", metavar="NAME", help="With the settings of this profile.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
-def agents_command(as_json: bool) -> None:
-    """Prints one line per agent."""
-    from orchcore.agents.adapters.finder import find_adapters
-    from orchcore.planning.drawing import columns
-
-    settings = load_config(Path.cwd()).settings
-    found = list(_agents(find_adapters(), settings.agents, os.environ.get("PATH")))
-    if as_json:
-        say(json.dumps({"schema_version": 1, "agents": found}, indent=2) + "\n")
+@click.pass_context
+def agents_command(context: click.Context, profile: str | None, as_json: bool) -> None:
+    """Prints what is known of every agent."""
+    if context.invoked_subcommand is not None:
         return
-    rows = [("NAME", "ADAPTER", "PROGRAM", "CAPABILITIES"), *map(_row, found)]
-    say_lines(columns(rows).splitlines())
-    if settings.default_agent:
-        say_lines([f"default: {settings.default_agent}"])
+    config = load_config(Path.cwd(), profile)
+    found = facts_of_agents(config, dict(os.environ), Path.cwd())
+    if as_json:
+        say(json.dumps({"schema_version": 1, "agents": [_json(one) for one in found]}) + "\n")
+        return
+    say_lines(_lines(found, config))
 
 
-def _agents(
-    adapters: Mapping[str, Adapter], named: Mapping[str, AgentSettings], path_env: str | None
-) -> Iterator[dict[str, object]]:
-    every = {name: AgentSettings() for name in adapters} | dict(named)
-    for name, settings in every.items():
-        kind = settings.adapter or name
-        adapter = adapters.get(kind)
-        yield _facts(name, kind, adapter, settings, path_env)
+agents_command.add_command(replay_command)
 
 
-def _facts(
-    name: str, kind: str, adapter: Adapter | None, settings: AgentSettings, path_env: str | None
-) -> dict[str, object]:
-    from orchcore.agents.adapters.finder import installed
-
-    program = settings.program or (settings.argv[0] if settings.argv else "")
-    program = program or (adapter.program if adapter else "")
-    place = installed(adapter, path_env, program) if adapter else None
-    abilities = asdict(adapter.capabilities) if adapter else {}
+def _json(facts: AgentFacts) -> dict[str, Any]:
+    named = {key: value for key, value in asdict(facts).items() if key != "adapter"}
     return {
-        "name": name,
-        "adapter": kind,
-        "known": adapter is not None,
-        "program": program or None,
-        "path": str(place) if place else None,
-        "capabilities": [ability for ability, has in abilities.items() if has],
+        **named,
+        "adapter": facts.kind,
+        "known": facts.adapter is not None,
+        "path": None if facts.path is None else str(facts.path),
+        "capabilities": facts.capabilities,
     }
 
 
-def _row(facts: Mapping[str, object]) -> tuple[str, ...]:
-    place = str(facts["path"] or "")
-    if not facts["known"]:
-        place = f"no adapter is called {facts['adapter']!r}"
-    elif facts["program"] is None:
-        place = "no program yet: give it argv=[...] in [tool.orchcore.agents.NAME]"
-    elif not place:
-        place = f"{facts['program']}: not installed"
-    listed = ", ".join(cast("list[str]", facts["capabilities"]))
-    return (str(facts["name"]), str(facts["adapter"]), place, listed)
+def _lines(found: Sequence[AgentFacts], config: Config) -> Iterator[str]:
+    from orchcore.planning.drawing import columns
+
+    head = ("AGENT", "ADAPTER", "VERSION", "HEALTH", "PROGRAM")
+    rows = [
+        (one.name, one.kind, one.version or "", one.health, str(one.path or "")) for one in found
+    ]
+    yield from columns([head, *rows]).splitlines()
+    if config.settings.default_agent:
+        yield f"default: {config.settings.default_agent} ({config.origin('default_agent')})"
+    yield ""
+    yield from columns(list(_matrix(found))).splitlines()
+    for one in found:
+        if one.path is not None or one.settings:
+            yield ""
+            yield from _block(one)
+
+
+def _row(facts: AgentFacts) -> tuple[str, ...]:
+    place = str(facts.path or "")
+    return facts.name, facts.kind, facts.version or "", facts.health, place
+
+
+def _matrix(found: Sequence[AgentFacts]) -> Iterator[tuple[str, ...]]:
+    """What each adapter can do: a column for adapters, a row for abilities."""
+    by_kind = {kind: next(same) for kind, same in groupby(sorted(found, key=_kind), _kind)}
+    kinds = [one for one in by_kind.values() if one.capabilities]
+    yield ("CAN", *(one.kind for one in kinds))
+    for ability in kinds[0].capabilities if kinds else ():
+        yield (ability, *(one.capabilities[ability] for one in kinds))
+
+
+def _kind(facts: AgentFacts) -> str:
+    return facts.kind
+
+
+def _block(facts: AgentFacts) -> Iterator[str]:
+    from orchcore.planning.drawing import columns
+
+    yield f"{facts.name}:"
+    if facts.argv:
+        yield f"  {shlex.join(facts.argv)}{' < prompt' if facts.stdin else ''}"
+    rows = [(f"{key} = {value}", origin) for key, value, origin in facts.settings]
+    yield from (f"  {line}" for line in columns(rows).splitlines())

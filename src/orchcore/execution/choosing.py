@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from orchcore.agents.adapters.protocol import Adapter
+from orchcore.agents.pricing import Prices
 from orchcore.config import AgentSettings, Config
 from orchcore.errors import Problem, UsageError, did_you_mean
 from orchcore.planning.options import using_options
@@ -39,6 +40,12 @@ class Choice:
     slots: Mapping[str, int] = field(default_factory=dict[str, int])
     limits: TurnLimits = field(default_factory=TurnLimits)
     reasks: int = 2
+
+    @property
+    def prices(self) -> Prices | None:
+        """The user's own prices."""
+        own = self.settings.prices
+        return None if own is None else Prices(own.input, own.output, own.cached_input)
 
 
 class AgentBook:

@@ -20,6 +20,7 @@ from orchcore.execution.journalist import Journalist
 from orchcore.execution.limits import Slots, stood_still
 from orchcore.execution.opening import Opened
 from orchcore.execution.ports import Surroundings
+from orchcore.execution.preparations import Preparations
 from orchcore.execution.resolving import Cell
 from orchcore.execution.scheduler import Scheduler
 from orchcore.execution.shielding import finished
@@ -89,7 +90,9 @@ class _Run:
         self.began = self.suspended_at = time.monotonic()
         self.context = copy_context()
         self.journalist = Journalist(around, control)
-        office = Office(around, Slots(plan.jobs), self.journalist, AgentBook(plan, around.adapters))
+        self.preparations = Preparations(around, plan.folder, self.journalist.warn)
+        book = AgentBook(plan, around.adapters)
+        office = Office(around, Slots(plan.jobs), self.journalist, book, self.preparations)
         self.opened = Opened(plan.parameters, self.journalist.warn)
         self.janitor = Janitor(self.journalist.warn)
         scene = Scene(plan, office, self.opened, self.janitor)
@@ -119,6 +122,7 @@ class _Run:
 
     async def end(self) -> Played:
         """Closes what is open, ends what is left, and says how it went."""
+        await self.preparations.finish()
         await self.opened.close()
         await self.janitor.finish(self.opened.patience)
         if self.insisting is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from orchcore.agents.invocation import Invocation
+from orchcore.agents.pricing import priced
 from orchcore.events import (
     AgentEvent,
     AgentSaid,
@@ -24,6 +25,7 @@ from orchcore.execution.endings import Spent
 from orchcore.execution.journalist import Journalist
 from orchcore.execution.limits import Slots, waiting, working
 from orchcore.execution.ports import Surroundings
+from orchcore.execution.preparations import Preparations
 from orchcore.results import Failure, Turn, TurnResult, Usage
 
 _LAST_LINES = 15
@@ -68,12 +70,14 @@ class Office:
         slots: The run's limits.
         journalist: Told what happens.
         book: The agents.
+        preparations: What a first turn of an agent is the occasion for.
     """
 
     around: Surroundings
     slots: Slots
     journalist: Journalist
     book: AgentBook
+    preparations: Preparations
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,7 @@ class TurnDesk:
         self._around = office.around
         self._slots = office.slots
         self._journalist = office.journalist
+        self._preparations = office.preparations
         self._node = attempt.node
         self._attempt = attempt.number
         self._spent = attempt.spent
@@ -138,6 +143,7 @@ class TurnDesk:
         invocation = _invocation(choice, asked, folder, self._around.folders.sessions)
         self._spent.folder = str(folder)
         self._journalist.say(self._started(turn, choice, invocation))
+        self._preparations.begin(choice)
 
         def heard(event: AgentEvent) -> None:
             self._journalist.show(AgentSaid(time.time(), self._node, turn, event))
@@ -156,6 +162,7 @@ class TurnDesk:
             raise
         if result.failure is not None and result.failure.kind == "stalled":
             self._journalist.say(self._stalled(turn, choice.limits.idle_s, result.failure))
+        result = priced(result, choice.model, choice.prices)
         return await self._ended(turn, asked, result, (folder, simulated, began))
 
     async def _ended(
@@ -270,5 +277,6 @@ def _invocation(choice: Choice, asked: Asked, folder: Path, sessions: Path) -> I
         argv=settings.argv,
         env=choice.env,
         pass_env=choice.pass_env,
+        hermetic=settings.hermetic,
         limits=choice.limits,
     )

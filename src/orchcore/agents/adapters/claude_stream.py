@@ -62,6 +62,7 @@ class ClaudeParser:
     _background: int = 0
     _starts: int = 0
     _went_on: bool = False
+    _nagged: bool = False
     _tally: Tally = field(default_factory=Tally)
     _readers: Mapping[str, Reader] = field(init=False)
 
@@ -92,7 +93,7 @@ class ClaudeParser:
             limit=self._limit,
             unfinished=self._unfinished,
             tally=self._tally,
-            wants_structure=self.unwrap is not None,
+            wants_structure=self.unwrap is not None or self._nagged,
             text=text,
             now=self.clock(),
         )
@@ -119,9 +120,10 @@ class ClaudeParser:
         return self._went_on or self._starts > len(self._results)
 
     def _answer(self, last: Fields | None) -> object:
-        if self.unwrap is None or last is None or not succeeded(last):
+        if last is None or not succeeded(last):
             return None
-        return self.unwrap(last.raw.get("structured_output"))
+        answer = last.raw.get("structured_output")
+        return answer if self.unwrap is None else self.unwrap(answer)
 
     def system(self, line: Fields) -> Sequence[AgentEvent]:
         """``system`` lines: the start, retries, denials, background work, ticks."""
@@ -181,6 +183,8 @@ class ClaudeParser:
 
     def user(self, line: Fields) -> Sequence[AgentEvent]:
         """Tool results; the CLI's own nudges come the same way and are signs of life."""
+        if line.flag("isSynthetic") and ANSWER_TOOL in _words(line.part("message")):
+            self._nagged = True  # a schema was asked for, whoever asked
         meta = {part.text("id"): part for part in line.parts("tool_result_meta")}
         ended: list[AgentEvent] = []
         for block in line.part("message").parts("content"):
