@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from orchcore.errors import Location, Problem, UsageError, shown_path
 
@@ -37,12 +37,11 @@ class Layer:
 
     def holds(self, key: Key) -> bool:
         """Whether this layer says anything for *key*."""
-        value: object = self.values
+        table: Any = self.values
         for part in key:
-            table = cast("Table", value) if isinstance(value, Mapping) else {}
-            if part not in table:
+            if not isinstance(table, Mapping) or part not in table:
                 return False
-            value = table[part]
+            table = cast("Any", table)[part]
         return True
 
     def place(self, key: Key) -> Location | None:

@@ -114,25 +114,65 @@ def test_init_where_nothing_can_be_written(here: Path) -> None:
 
 
 def test_agents_tells_what_is_installed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each agent has its program's place or that it is missing, and what it can do."""
+    """Each agent has its program's place and version, or what is wrong, and what it can do."""
     monkeypatch.setenv("PATH", str(here / "bin"))
     (here / "orchcore.toml").write_text(
         'default_agent = "fast"\n[agents.fast]\nadapter = "claude"\n'
         '[agents.mine]\nadapter = "text"\nargv = ["mytool", "{prompt}"]\n[agents.odd]\n'
     )
-    rows = {line.split()[0]: line for line in call("agents").stdout.splitlines()}
-    assert "claude: not installed" in rows["claude"]
-    assert "mytool: not installed" in rows["mine"]
+    table, can, *blocks = call("agents").stdout.split("\n\n")
+    rows = {line.split()[0]: line for line in table.splitlines()}
+    assert "not installed: no 'claude' in PATH" in rows["claude"]
+    assert "not installed: no 'mytool' in PATH" in rows["mine"]
     assert "no adapter is called 'odd'" in rows["odd"]
-    assert "simulated" in rows["demo"]
-    assert rows["default:"] == "default: fast"
-    program_in(here / "bin", "claude")
+    assert rows["demo"].split()[2] == "ok"
+    assert rows["default:"] == "default: fast (orchcore.toml:1)"
+    assert can.splitlines()[-1].split()[0] == "simulated"
+    fast = next(block for block in blocks if block.startswith("fast:"))
+    assert fast.splitlines()[1].startswith("  claude -p --output-format stream-json ")
+    assert fast.splitlines()[2] == '  adapter = "claude"  orchcore.toml:3'
+    program_in(here / "bin", "claude", "echo 2.1.200 '(Claude Code)'")
     program_in(here / "bin", "mytool")
     data = {one["name"]: one for one in json.loads(call("agents", "--json").stdout)["agents"]}
     assert data["fast"]["path"] == data["claude"]["path"] == str(here / "bin" / "claude")
     assert data["mine"]["path"] == str(here / "bin" / "mytool")
-    assert "resume" in data["claude"]["capabilities"]
+    assert (data["claude"]["version"], data["claude"]["health"]) == ("2.1.200", "ok")
+    assert data["claude"]["argv"][:2] == ["claude", "-p"]
+    assert data["claude"]["capabilities"]["resume"] == "yes"
     assert data["text"]["program"] is None
+
+
+@pytest.mark.parametrize(
+    ("script", "health"),
+    [
+        ("echo 9.0.1", "newer than tested (2.1.197 to 2.1.330)"),
+        ("echo 1.0.0", "older than tested (2.1.197 to 2.1.330)"),
+        ("exit 3", "does not tell its version: claude --version"),
+    ],
+)
+def test_agents_tells_of_versions_that_were_not_tested(
+    here: Path, monkeypatch: pytest.MonkeyPatch, script: str, health: str
+) -> None:
+    """A CLI outside the tested range, or one that does not start, is told."""
+    program_in(here / "bin", "claude", script)
+    monkeypatch.setenv("PATH", str(here / "bin"))
+    data = {one["name"]: one for one in json.loads(call("agents", "--json").stdout)["agents"]}
+    assert data["claude"]["health"] == health
+
+
+def test_agents_tells_where_a_setting_was_said(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """File, profile and variable are told apart; values of variables of an agent are not shown."""
+    (here / "orchcore.toml").write_text(
+        '[agents.fast]\nadapter = "claude"\nmodel = "haiku"\nenv = { TOKEN = "hidden" }\n'
+        '[profiles.ci.agents.fast]\nmodel = "opus"\n'
+    )
+    monkeypatch.setenv("ORCHCORE_AGENTS__FAST__IDLE", "5m")
+    out = call("agents", "--profile", "ci").stdout
+    told = [line.split() for line in out.partition("fast:\n")[2].splitlines()]
+    assert ["model", "=", '"opus"', "orchcore.toml:6"] in told
+    assert ["idle", "=", "300.0", "ORCHCORE_AGENTS__FAST__IDLE"] in told
+    assert ["env", "=", '["TOKEN"]', "orchcore.toml:4"] in told
+    assert "hidden" not in out
 
 
 def test_agents_imports_no_orchfile(here: Path) -> None:
@@ -224,7 +264,7 @@ def test_completion_offers_commands_and_options(here: Path) -> None:
     assert {"run", "runs"} <= completed(here, "ru")
     assert completed(here, "graph", "--fo") == {"--format"}
     assert completed(here, "graph", "--format", "m") == {"mermaid"}
-    assert completed(here, "run", "--pro") == {"--progress"}
-    assert completed(here, "--pro") == {"--progress"}
+    assert completed(here, "run", "--pro") == {"--profile", "--progress"}
+    assert completed(here, "--pro") == {"--profile", "--progress"}
     assert completed(here, "review", "--pro") == {"--progress"}
     assert not (here / "imported").exists()

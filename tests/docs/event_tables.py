@@ -4,14 +4,10 @@ import dataclasses
 import re
 import types
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from orchcore import events
 from orchcore.results import Failure, FailureKind, NodeState, Usage
-
-PAGE = Path("docs/reference/events.md")
-BEGIN, END = "<!-- generated: tables -->\n", "<!-- end of generated -->\n"
 
 _COMMON = {
     "adapter": "How its CLI is spoken to.",
@@ -72,20 +68,6 @@ _COMMON = {
 }
 _NAMED = {NodeState: "state", FailureKind: "failure kind", events.AgentEvent: "agent event"}
 _PLAIN = {str: "string", float: "number", int: "integer", bool: "boolean", type(None): "null"}
-
-
-def write(root: Path) -> None:
-    """Puts today's tables into the page."""
-    page = root / PAGE
-    text = page.read_text("utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}{tables()}{END}{after}", "utf-8")
-
-
-def written(root: Path) -> str:
-    """The tables that the page has."""
-    return (root / PAGE).read_text("utf-8").partition(BEGIN)[2].partition(END)[0]
 
 
 def tables() -> str:

@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 
 from sybil.example import SybilFailure
 
-from docs import event_tables
 from docs.blocks import parsed
 from docs.desk import Desk, pages
+from docs.generated import PARTS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -40,7 +40,8 @@ def refresh(page: Path) -> None:
 
 
 if __name__ == "__main__":
-    event_tables.write(ROOT)
+    for part in PARTS:
+        part.write(ROOT)
     named = [Path(name).resolve() for name in sys.argv[1:]]
     for one in named or pages(ROOT):
         refresh(one)

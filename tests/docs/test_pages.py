@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from docs import event_tables
 from docs.blocks import parsed
 from docs.desk import Desk, pages
+from docs.generated import PARTS, Generated
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = [str(page.relative_to(ROOT)) for page in pages(ROOT)]
@@ -48,9 +48,10 @@ def test_every_page_is_linked_from_another() -> None:
     assert lonely == []
 
 
-def test_the_tables_of_events_are_those_of_the_source() -> None:
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.page.name)
+def test_generated_tables_are_those_of_the_source(part: Generated) -> None:
     """``python -m docs.refresh`` brings them up to date."""
-    assert event_tables.written(ROOT) == event_tables.tables()
+    assert part.written(ROOT) == part.make()
 
 
 def _anchors(path: Path) -> set[str]:

@@ -45,7 +45,9 @@ def test_every_key_is_in_the_reference_of_the_configuration() -> None:
     """Of the project's table and of an agent's."""
     keys, _, rest = _text("configuration.md").partition("## Keys of an agent")
     agent_keys = rest.partition("## What an agent")[0]
-    assert set(_cells(keys)) == (set(Settings.model_fields) - {"agents"}) | {"agents.NAME"}
+    tables = {"agents", "profiles"}
+    named = {f"{table}.NAME" for table in tables}
+    assert set(_cells(keys)) == (set(Settings.model_fields) - tables) | named
     assert set(_cells(agent_keys)) == set(AgentSettings.model_fields)
 
 

@@ -65,10 +65,7 @@ def _lines(found: Sequence[AgentFacts], config: Config) -> Iterator[str]:
     from orchcore.planning.drawing import columns
 
     head = ("AGENT", "ADAPTER", "VERSION", "HEALTH", "PROGRAM")
-    rows = [
-        (one.name, one.kind, one.version or "", one.health, str(one.path or "")) for one in found
-    ]
-    yield from columns([head, *rows]).splitlines()
+    yield from columns([head, *map(_row, found)]).splitlines()
     if config.settings.default_agent:
         yield f"default: {config.settings.default_agent} ({config.origin('default_agent')})"
     yield ""

@@ -16,6 +16,7 @@ from orchcore.cli.orchfile_options import options_of, values_of
 from orchcore.cli.output import say_problems
 from orchcore.collection.discovery import ORCHFILE, find
 from orchcore.collection.gathering import Collection, collect
+from orchcore.config import load_config
 from orchcore.errors import CollectionError, OrchcoreError, shown_path
 from orchcore.planning.drafting import Request, draft
 from orchcore.planning.parameters import parameter_specs
@@ -109,6 +110,9 @@ class OrchfileCommand(click.Command):
             asked = find(ctx.params["targets"], ctx.params["file"], Path.cwd())
         if read.collection is not None:
             read.collection = replace(read.collection, selectors=asked.selectors)
+            if profile := ctx.params.get("profile"):
+                config = load_config(asked.orchfile.parent, profile)
+                read.collection = replace(read.collection, config=config)
         return rest
 
 

@@ -69,8 +69,11 @@ def selecting(command: Decorated) -> Decorated:
 
 
 def replacing(command: Decorated) -> Decorated:
-    """``-j``, ``--agent`` and ``--model``: what replaces the orchfile's or the configuration's."""
+    """``-j``, ``--agent``, ``--model``, ``--profile``: what replaces what files say."""
     for option in (
+        click.option(
+            "--profile", metavar="NAME", help="Settings of the configuration's profiles.NAME."
+        ),
         click.option("--model", metavar="NAME", help="Replaces every model."),
         click.option(
             "--agent", metavar="NAME", help="Replaces every agent: claude, codex, demo, ..."
