@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, TypeAdapter
 
-from orchcore.results import Failure, NodeState, Usage
+from orchcore.results import Failure, FailureKind, NodeState, Usage
 
 SCHEMA_VERSION = 1
 
@@ -48,11 +48,17 @@ class ThinkingWritten:
 
 @dataclass(frozen=True, slots=True)
 class ToolStarted:
-    """The agent called a tool; *summary* is one line of its input (a command, a path)."""
+    """The agent called a tool.
+
+    Attributes:
+        summary: One line of its input (a command, a path).
+        digest: Equal for equal inputs; empty where the CLI does not tell the input.
+    """
 
     call_id: str
     name: str
     summary: str = ""
+    digest: str = ""
     kind: Literal["tool_started"] = "tool_started"
 
 
@@ -78,11 +84,12 @@ class UsageReported:
 
 @dataclass(frozen=True, slots=True)
 class RetryNoticed:
-    """The CLI itself retries a request after *delay_s*."""
+    """The CLI itself retries a request after *delay_s*, because of a failure of kind *cause*."""
 
     reason: str
     attempt: int | None = None
     delay_s: float | None = None
+    cause: FailureKind | None = None
     kind: Literal["retry_noticed"] = "retry_noticed"
 
 
@@ -375,6 +382,19 @@ class AgentStalled:
 
 
 @dataclass(frozen=True, slots=True)
+class LoopSuspected:
+    """A turn's agent called the same tool with the same input *count* times; nothing is ended."""
+
+    at: float
+    node: str
+    turn: str
+    tool: str
+    summary: str
+    count: int
+    kind: Literal["loop_suspected"] = "loop_suspected"
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something a person should know; *node* is empty when it concerns the run."""
 
@@ -440,6 +460,7 @@ type Event = (
     | ApprovalAsked
     | ApprovalGiven
     | AgentStalled
+    | LoopSuspected
     | Warned
     | Printed
     | StopRequested

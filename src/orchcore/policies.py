@@ -60,6 +60,7 @@ class TurnLimits:
         result_grace_s: How long the process may stay after its final event.
         term_grace_s: How long a tree has between SIGTERM and SIGKILL.
         max_turns: Model turns within this one CLI call; ``None``: no limit.
+        max_tool_calls: Tool calls within it; ``None``: no limit.
     """
 
     idle_s: float = 300.0
@@ -70,6 +71,7 @@ class TurnLimits:
     result_grace_s: float = 10.0
     term_grace_s: float = 2.0
     max_turns: int | None = None
+    max_tool_calls: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

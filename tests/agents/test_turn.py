@@ -193,6 +193,15 @@ async def test_denials_of_one_tool_end_a_turn(stage: Stage) -> None:
     assert result.failure.detail.startswith("Edit was denied 3 times; ")
 
 
+@pytest.mark.parametrize(("calls", "kind"), [(2, None), (3, "turn_limit")])
+async def test_too_many_tool_calls_end_a_turn(stage: Stage, calls: int, kind: str | None) -> None:
+    """The first one beyond the limit ends it."""
+    body = f"[put(tool=str(n)) for n in range({calls})]; put(say='ok'); put(final=True)"
+    body += "; time.sleep(300)" if kind else ""
+    result = await stage.turn(script(body), TurnLimits(max_tool_calls=2, term_grace_s=0.3))
+    assert (result.failure and result.failure.kind) == kind
+
+
 async def test_leftovers_of_a_good_turn_are_ended(stage: Stage) -> None:
     """Tool children in their own session hold stdout open and are gone when the turn is over."""
     body = "subprocess.Popen(['sh', '-c', 'echo $$ >>pids; exec sleep 300'], "

@@ -438,7 +438,7 @@ async def test_retries_are_for_transient_failures(tmp_path: Path) -> None:
 async def test_a_retry_backs_off(tmp_path: Path) -> None:
     """Without a time told by the other side: half to all of a second at first."""
     body = "@agent(retries=1)\nasync def work(ai: Agent) -> str: return await ai.ask('x')\n"
-    results = [failed("stalled", retry_after_s=0), replied("fine")]
+    results = [failed("connection", retry_after_s=0), replied("fine")]
     done = await played(tmp_path, body, lambda _: results.pop(0))
     assert done.exit_code == 0
     assert 0.5 <= done.of(RetryScheduled)[0].delay_s <= 1.0

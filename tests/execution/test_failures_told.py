@@ -182,7 +182,7 @@ async def test_what_was_cut_says_how_long_it_ran(tmp_path: Path) -> None:
     async def after(w: str = use(work)) -> str: return w
     """
     control = Control()
-    results = [failed("stalled"), replied("fine")]
+    results = [failed("connection"), replied("fine")]
 
     def script(_: object) -> TurnResult:
         if len(results) == 1:

@@ -70,6 +70,7 @@ class Conversation:
     _cpu_looked_s: float = 0.0
     _said: str = ""
     _said_partly: bool = False
+    _tool_calls: int = 0
     _denials: Counter[str] = field(default_factory=Counter[str])
     _final: bool = False
     _final_s: float | None = None
@@ -160,6 +161,7 @@ class Conversation:
             case ToolStarted(name=name, summary=summary):
                 self._final_s = None
                 self._said, self._said_partly = summary or name, False
+                self._called()
             case TextWritten(text=text, partial=partial):
                 before = self._said if partial and self._said_partly else ""
                 self._said = (before + text)[-2 * _LAST_LINE_CHARS :]
@@ -168,6 +170,13 @@ class Conversation:
                 self._denied(name)
             case _:
                 pass
+
+    def _called(self) -> None:
+        self._tool_calls += 1
+        limit = self.limits.max_tool_calls
+        if limit is not None and self._tool_calls > limit:
+            detail = f"called tools more than {limit} times (max_tool_calls={limit})"
+            self._end(Failure("turn_limit", detail))
 
     def _denied(self, tool: str) -> None:
         self._denials[tool] += 1

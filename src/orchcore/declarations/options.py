@@ -53,7 +53,8 @@ class AgentOptions(PhaseOptions, total=False):
         cwd: Its working directory.
         reasks: How often an invalid answer is asked again (2).
         max_turns: Model turns within one CLI call.
-        fallback, on_rate_limit, rate_limit_max_wait, max_tool_calls: Not available yet.
+        max_tool_calls: Tool calls within one CLI call; the next one ends the turn.
+        fallback, on_rate_limit, rate_limit_max_wait: Not available yet.
     """
 
     model: str

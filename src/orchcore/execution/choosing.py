@@ -42,6 +42,11 @@ class Choice:
     reasks: int = 2
 
     @property
+    def account(self) -> str:
+        """Whose limits its turns share."""
+        return self.settings.adapter or self.name
+
+    @property
     def prices(self) -> Prices | None:
         """The user's own prices."""
         own = self.settings.prices
@@ -146,6 +151,7 @@ def _limits(options: NodeOptions, settings: AgentSettings) -> TurnLimits:
         tool_idle_s=max(idle_s, standard.tool_idle_s) if options.idle_s is None else idle_s,
         timeout_s=_first(options.timeout_s, settings.timeout, standard.timeout_s),
         max_turns=options.max_turns,
+        max_tool_calls=options.max_tool_calls,
     )
 
 

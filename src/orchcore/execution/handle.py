@@ -18,6 +18,11 @@ from orchcore.execution.endings import SessionRef
 from orchcore.execution.turns import Asked, Resumed, TurnDesk
 from orchcore.results import Failure, Turn, TurnFailed, TurnResult
 
+NUDGE = (
+    "Nothing was heard from you for a while, so your last turn was ended. Go on where you stopped: "
+    "look at what you have done so far, finish what was asked, and answer as you were asked to."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Counter:
@@ -170,13 +175,29 @@ class Conversation:
     async def _turn(
         self, asked: Asked, listener: Callable[[AgentEvent], None] | None
     ) -> tuple[TurnResult, Turn]:
+        result, turn = await self._one(asked, listener)
+        if self._may_be_nudged(result):
+            nudge = replace(asked, prompt=NUDGE, resumed=self._resumed)
+            again, nudged = await self._one(nudge, listener)
+            if again.failure is None or again.failure.kind != "session_not_found":
+                result, turn = again, nudged
+        if result.failure is not None:
+            raise TurnFailed(result.failure, turn.transcript)
+        return result, turn
+
+    async def _one(
+        self, asked: Asked, listener: Callable[[AgentEvent], None] | None
+    ) -> tuple[TurnResult, Turn]:
         result, turn = await self._counter.desk.run(self._choice, asked, listener)
         self._last = turn
         if result.session_id is not None and self._choice.adapter.capabilities.resume:
             self._resumed = Resumed(result.session_id)
-        if result.failure is not None:
-            raise TurnFailed(result.failure, turn.transcript)
         return result, turn
+
+    def _may_be_nudged(self, result: TurnResult) -> bool:
+        """Whether a turn that fell silent can go on in its own session."""
+        stalled = result.failure is not None and result.failure.kind == "stalled"
+        return stalled and result.session_id is not None and self._resumed is not None
 
     async def _left_alone(self) -> None:
         """Waits for the end of a stream that nobody reads any more."""

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
@@ -13,22 +13,19 @@ from orchcore.agents.invocation import Invocation
 from orchcore.agents.pricing import priced
 from orchcore.events import (
     AgentEvent,
-    AgentSaid,
     AgentStalled,
-    TextWritten,
-    ToolStarted,
     TurnEnded,
     TurnStarted,
 )
+from orchcore.execution.accounts import Accounts
 from orchcore.execution.choosing import AgentBook, Choice
 from orchcore.execution.endings import Spent
 from orchcore.execution.journalist import Journalist
 from orchcore.execution.limits import Slots, waiting, working
+from orchcore.execution.listening import LAST_LINES, Listening
 from orchcore.execution.ports import Surroundings
 from orchcore.execution.preparations import Preparations
 from orchcore.results import Failure, Turn, TurnResult, Usage
-
-_LAST_LINES = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +68,7 @@ class Office:
         journalist: Told what happens.
         book: The agents.
         preparations: What a first turn of an agent is the occasion for.
+        accounts: Which accounts met a limit lately.
     """
 
     around: Surroundings
@@ -78,6 +76,7 @@ class Office:
     journalist: Journalist
     book: AgentBook
     preparations: Preparations
+    accounts: Accounts = field(default_factory=Accounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +102,7 @@ class TurnDesk:
         self._slots = office.slots
         self._journalist = office.journalist
         self._preparations = office.preparations
+        self._accounts = office.accounts
         self._node = attempt.node
         self._attempt = attempt.number
         self._spent = attempt.spent
@@ -123,10 +123,11 @@ class TurnDesk:
             What it came to; its own failure is in the result, not raised.
         """
         number = next(self._numbers)
-        account = choice.settings.adapter or choice.name
         async with AsyncExitStack() as stack:
             with waiting():
-                slots = self._slots.taken(choice.slots, account, choice.settings.max_parallel)
+                slots = self._slots.taken(
+                    choice.slots, choice.account, choice.settings.max_parallel
+                )
                 await stack.enter_async_context(slots)
             with working():
                 return await self._in_slot(number, choice, asked, listener)
@@ -145,25 +146,29 @@ class TurnDesk:
         self._journalist.say(self._started(turn, choice, invocation))
         self._preparations.begin(choice)
 
-        def heard(event: AgentEvent) -> None:
-            self._journalist.show(AgentSaid(time.time(), self._node, turn, event))
-            self._keep(event)
-            if listener is not None:
-                listener(event)
-
+        listening = Listening(self._journalist, self._node, turn, self._last, listener)
         simulated = choice.adapter.capabilities.simulated
         began = time.monotonic()
         try:
-            result = await self._around.runner.run(invocation, heard)
+            result = await self._around.runner.run(invocation, listening)
         except asyncio.CancelledError:
             # what it used is not known: a turn without a price, but a simulated one is free
             self._book(TurnResult(cost_usd=0.0 if simulated else None), simulated)
             self._journalist.say(self._cut(turn, time.monotonic() - began, simulated))
             raise
-        if result.failure is not None and result.failure.kind == "stalled":
-            self._journalist.say(self._stalled(turn, choice.limits.idle_s, result.failure))
-        result = priced(result, choice.model, choice.prices)
+        self._accounts.met(choice.account, listening.cause, time.monotonic())
+        result = self._judged(turn, choice, result)
         return await self._ended(turn, asked, result, (folder, simulated, began))
+
+    def _judged(self, turn: str, choice: Choice, result: TurnResult) -> TurnResult:
+        """*result* with its price, and with what else is known of its account."""
+        now_s = time.monotonic()
+        failure = self._accounts.judged(choice.account, result.failure, now_s)
+        if failure is not None:
+            self._accounts.met(choice.account, failure.kind, now_s)
+            if result.failure is not None and result.failure.kind == "stalled":
+                self._journalist.say(self._stalled(turn, choice.limits.idle_s))
+        return priced(replace(result, failure=failure), choice.model, choice.prices)
 
     async def _ended(
         self, turn: str, asked: Asked, result: TurnResult, facts: tuple[Path, bool, float]
@@ -231,25 +236,18 @@ class TurnDesk:
         )
         return TurnEnded(time.time(), self._node, self._attempt, *facts, simulated)
 
-    def _stalled(self, turn: str, idle_s: float, failure: Failure) -> AgentStalled:
-        last = self._last[-1] if self._last else failure.detail
+    def _stalled(self, turn: str, idle_s: float) -> AgentStalled:
+        last = self._last[-1] if self._last else ""
         return AgentStalled(time.time(), self._node, turn, idle_s, idle_s, last)
 
     def _book(self, result: TurnResult, simulated: bool) -> None:
         self._spent.simulated |= simulated
-        self._spent.last_lines = tuple(self._last[-_LAST_LINES:])
+        self._spent.last_lines = tuple(self._last[-LAST_LINES:])
         if result.cost_usd is None:
             self._spent.unpriced += 1
         else:
             self._spent.priced += 1
             self._spent.cost_usd += result.cost_usd
-
-    def _keep(self, event: AgentEvent) -> None:
-        if isinstance(event, TextWritten) and not event.partial:
-            self._last.extend(event.text.splitlines()[-_LAST_LINES:])
-        elif isinstance(event, ToolStarted):
-            self._last.append(f"▸ {event.name} {event.summary}".rstrip())
-        del self._last[: -4 * _LAST_LINES]
 
 
 def _invocation(choice: Choice, asked: Asked, folder: Path, sessions: Path) -> Invocation:

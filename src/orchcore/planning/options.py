@@ -25,7 +25,6 @@ NOT_YET = {
     "estimate_usd": "budgets",
     "cache": "reuse across runs",
     "recovery": "resume",
-    "max_tool_calls": "a limit of tool calls",
 }
 """Options the types accept and this version refuses, with what they belong to."""
 
@@ -61,6 +60,7 @@ class _Checked(BaseModel):
     retries: Annotated[int, Field(ge=0)] = 0
     reasks: Annotated[int, Field(ge=0)] = 2
     max_turns: Annotated[int, Field(ge=1)] | None = None
+    max_tool_calls: Annotated[int, Field(ge=1)] | None = None
     env: Mapping[str, str] = Field(default_factory=dict[str, str])
     pass_env: list[str] | tuple[str, ...] = ()
     limits: Mapping[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict[str, int])
@@ -214,6 +214,7 @@ def _built(checked: _Checked, raw: Mapping[str, Any], cli: object) -> NodeOption
         retries=checked.retries,
         reasks=checked.reasks,
         max_turns=checked.max_turns,
+        max_tool_calls=checked.max_tool_calls,
         env=checked.env,
         pass_env=tuple(checked.pass_env),
         limits=checked.limits,

@@ -55,6 +55,7 @@ class NodeOptions:
     retries: int = 0
     reasks: int = 2
     max_turns: int | None = None
+    max_tool_calls: int | None = None
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     pass_env: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict[str, int])

@@ -12,7 +12,15 @@ from rich.live import Live
 from rich.segment import ControlType
 from rich.text import Text
 
-from orchcore.events import Event, InstanceEnded, NodeEnded, RunEnded, RunStarted, Warned
+from orchcore.events import (
+    Event,
+    InstanceEnded,
+    LoopSuspected,
+    NodeEnded,
+    RunEnded,
+    RunStarted,
+    Warned,
+)
 from orchcore.reporting.glyphs import glyphs_for
 from orchcore.reporting.layout import (
     Size,
@@ -31,7 +39,7 @@ from orchcore.reporting.streams import Outlet
 from orchcore.reporting.styled import Line, painted_lines, plain_line, wants_colour
 from orchcore.reporting.summary import summary
 from orchcore.reporting.terminal import terminal_console, terminal_size
-from orchcore.reporting.wording import header, row_of
+from orchcore.reporting.wording import header, loop_text, row_of
 
 
 class ConsoleDisplay:
@@ -130,6 +138,9 @@ class ConsoleDisplay:
             case Warned():
                 about = f"{event.node}: " if event.node else ""
                 self._due.append(((" ! ", "bold yellow"), (f"{about}{event.text}", "yellow")))
+            case LoopSuspected():
+                text = f"{event.node}: {loop_text(event)}"
+                self._due.append(((" ! ", "bold yellow"), (text, "yellow")))
             case RunEnded():
                 self._drawn_at = float("-inf")
             case _:

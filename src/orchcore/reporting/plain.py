@@ -12,6 +12,7 @@ from orchcore.events import (
     Event,
     InstanceEnded,
     LimitNoticed,
+    LoopSuspected,
     NodeEnded,
     Printed,
     RetryScheduled,
@@ -30,7 +31,7 @@ from orchcore.reporting.streams import Outlet
 from orchcore.reporting.styled import Line, Style, painted, painted_lines, wants_colour
 from orchcore.reporting.summary import summary
 from orchcore.reporting.transcript import Transcript
-from orchcore.reporting.wording import header, limit_text, reason_of, retry_text, row_of
+from orchcore.reporting.wording import header, limit_text, loop_text, reason_of, retry_text, row_of
 
 _BUSY_NAMED = 5
 """How many running nodes a heartbeat names."""
@@ -138,6 +139,8 @@ class PlainDisplay:
                 )
             case AgentStalled():
                 self._tell_stall(event)
+            case LoopSuspected():
+                self._tell_loop(event)
             case Warned():
                 self._warn(event)
             case Printed():
@@ -169,8 +172,12 @@ class PlainDisplay:
     def _tell_stall(self, event: AgentStalled) -> None:
         leaf = self._story.leaf(event.node)
         last = f", last line {event.last_line!r}" if event.last_line else ""
-        text = f"stalled: said nothing for {event.silent_s:.0f} s (idle={event.limit_s:.0f}){last}"
+        text = f"stalled: said nothing for {event.silent_s:g} s (idle={event.limit_s:g}){last}"
         self._change(event.at, "!", "yellow", leaf, text)
+
+    def _tell_loop(self, event: LoopSuspected) -> None:
+        leaf = self._story.leaf(event.node)
+        self._change(event.at, "!", "yellow", leaf, loop_text(event))
 
     def _tell_print(self, event: Printed) -> None:
         if event.node:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchcore.errors import shown_path
-from orchcore.events import RunStarted
+from orchcore.events import LoopSuspected, RunStarted
 from orchcore.reporting.figures import (
     counted,
     shown_clock,
@@ -121,6 +121,13 @@ def limit_text(leaf: Leaf, now: float) -> str:
     if until is None or until <= now:
         return text
     return f"{text} until {shown_clock(until)} ({shown_seconds(until - now)})"
+
+
+def loop_text(event: LoopSuspected) -> str:
+    """``has called Bash 5 times with the same input (npm test): a loop?``."""
+    shown = _first_line(event.summary)
+    told = f" ({shown})" if shown else ""
+    return f"has called {event.tool} {event.count} times with the same input{told}: a loop?"
 
 
 def _doing(leaf: Leaf, now: float, glyphs: Glyphs) -> tuple[str, Style, str]:

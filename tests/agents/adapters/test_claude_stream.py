@@ -230,7 +230,7 @@ def test_retries_are_told() -> None:
     """Each retry of the CLI is told with its reason and its wait."""
     retries = recorded("rate_limit").of(RetryNoticed)
     assert len(retries) == 10
-    assert retries[0] == RetryNoticed("429 rate_limit", 1, 1.148)
+    assert retries[0] == RetryNoticed("429 rate_limit", 1, 1.148, "rate_limited")
 
 
 def test_rate_limit_tells_when_to_come_back() -> None:

@@ -15,9 +15,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from orchcore.agents.adapters.classification import kind_of
 from orchcore.agents.adapters.claude_failures import Heard, succeeded, verdict
 from orchcore.agents.adapters.claude_usage import models, spent
-from orchcore.agents.adapters.json_fields import Fields, one_line
+from orchcore.agents.adapters.json_fields import Fields, digest, one_line
 from orchcore.agents.adapters.protocol import Ending
 from orchcore.agents.adapters.tally import Reader, Tally
 from orchcore.events import (
@@ -179,7 +180,8 @@ class ClaudeParser:
         self._tool_names[call_id] = name
         if name == ANSWER_TOOL:
             return ()
-        return (ToolStarted(call_id, name, _summary(block.part("input"))),)
+        asked = block.part("input")
+        return (ToolStarted(call_id, name, _summary(asked), digest(asked.raw)),)
 
     def user(self, line: Fields) -> Sequence[AgentEvent]:
         """Tool results; the CLI's own nudges come the same way and are signs of life."""
@@ -274,4 +276,5 @@ def _retry(line: Fields) -> RetryNoticed:
     status, delay_ms = line.count("error_status"), line.number("retry_delay_ms")
     reason = " ".join(str(part) for part in (status, line.text("error")) if part)
     delay_s = None if delay_ms is None else delay_ms / 1000
-    return RetryNoticed(reason or "connection", line.count("attempt"), delay_s)
+    cause = kind_of(line.text("error"), status) or "connection"
+    return RetryNoticed(reason or "connection", line.count("attempt"), delay_s, cause)

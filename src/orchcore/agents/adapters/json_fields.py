@@ -1,5 +1,6 @@
 """JSON of unknown shape, read without ever raising."""
 
+import hashlib
 import json
 import math
 import re
@@ -114,6 +115,12 @@ def one_line(text: str, limit: int = 200) -> str:
     """*text* on one line of at most *limit* characters."""
     flat = " ".join(text.split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def digest(value: object) -> str:
+    """A short digest of JSON-like data; equal for equal data, whatever the order of its keys."""
+    data = json.dumps(value, sort_keys=True, default=str).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 def _fields(value: object) -> Fields:
