@@ -33,7 +33,7 @@ async def run(
 
 def kind_of(done: Rehearsed, node: str) -> str | None:
     failure = done.ended(node).failure
-    return failure and failure.kind
+    return None if failure is None else failure.kind
 
 
 async def test_a_turn_that_fell_silent_goes_on_in_its_own_session(tmp_path: Path) -> None:
