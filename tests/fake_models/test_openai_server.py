@@ -105,3 +105,53 @@ def test_lists_models() -> None:
     """There is a model to choose."""
     with serving() as server, urllib.request.urlopen(f"{server.base_url}/models") as answer:  # noqa: S310
         assert json.load(answer)["data"][0]["id"] == "fake-model"
+
+
+def chat(server: FakeOpenAI, *messages: tuple[str, str], **fields: Any) -> dict[str, Any]:
+    written = [{"role": role, "content": content} for role, content in messages]
+    return ask(server, "chat/completions", {"messages": written, **fields})
+
+
+def text_of(answer: dict[str, Any]) -> str:
+    return str(answer["choices"][0]["message"]["content"])
+
+
+def test_chat_streams_chunks() -> None:
+    """A streamed answer comes in chunks, with the usage in the last."""
+    with serving() as server:
+        chunks = chat(server, ("user", "PROMPT scenario=thinking"), stream=True)["events"]
+    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+    assert deltas[1] == {"reasoning_content": "First I think."}
+    text = "".join(delta.get("content", "") for delta in deltas)
+    assert text == "Hello from the fake model. Prompts seen: 1."
+    assert chunks[-1]["usage"]["completion_tokens_details"] == {"reasoning_tokens": 5}
+
+
+def test_chat_calls_a_tool_and_goes_on() -> None:
+    """The writing tool is called with a file in the told directory; its result is an end."""
+    told = ("system", "Working directory: /here\nPlatform: linux")
+    prompt = ("user", "PROMPT scenario=write")
+    with serving() as server:
+        tools = [{"type": "function", "function": {"name": "create", "parameters": {}}}]
+        called = chat(server, told, prompt, tools=tools)["choices"][0]
+        done = chat(server, told, prompt, ("tool", "written"))
+    function = called["message"]["tool_calls"][0]["function"]
+    assert called["finish_reason"] == "tool_calls"
+    assert function["name"] == "create"
+    assert json.loads(function["arguments"]) == {"path": "/here/out.txt", "file_text": "hi\n"}
+    assert text_of(done).startswith("Done.")
+
+
+def test_chat_gives_a_title() -> None:
+    """A request for a title gets one, whatever the scenario, and is not among the prompts."""
+    with serving() as server:
+        titler = ("system", "You are a title generator. You output ONLY a title.")
+        assert text_of(chat(server, titler, ("user", "PROMPT scenario=stall"))) == "A short title"
+        assert server.bodies == []
+
+
+def test_chat_refuses_by_its_filter() -> None:
+    """A refusal ends with the vendor's reason."""
+    with serving() as server:
+        answer = chat(server, ("user", "PROMPT scenario=refusal"))
+    assert answer["choices"][0]["finish_reason"] == "content_filter"
