@@ -132,7 +132,7 @@ def test_chat_calls_a_tool_and_goes_on() -> None:
     told = ("system", "Working directory: /here\nPlatform: linux")
     prompt = ("user", "PROMPT scenario=write")
     with serving() as server:
-        tools = [{"type": "function", "function": {"name": "create", "parameters": {}}}]
+        tools = [{"type": "function", "function": {"name": "create"}}]
         called = chat(server, told, prompt, tools=tools)["choices"][0]
         done = chat(server, told, prompt, ("tool", "written"))
     function = called["message"]["tool_calls"][0]["function"]
