@@ -141,21 +141,23 @@ class _Handler(BaseHTTPRequestHandler):
         if refusal is not None:
             return self._json(refusal.status, refusal.body, refusal.headers)
         reply = reply_to(asked, scenario)
-        if not asked.stream:
-            return self._json(200, wire.whole(asked, reply))
-        return self._stream(wire.events(asked, reply), scenario)
+        if asked.stream:
+            return self._answer("text/event-stream", wire.events(asked, reply), scenario)
+        whole = json.dumps(wire.whole(asked, reply))
+        half = len(whole) // 2
+        return self._answer("application/json", [whole[:half], whole[half:]], scenario)
 
     def _fixed(self, path: str) -> None:
         self._json(200 if path in self.fake.fixed else 404, self.fake.fixed.get(path, {}))
 
-    def _stream(self, events: list[str], scenario: str) -> None:
+    def _answer(self, kind: str, pieces: list[str], scenario: str) -> None:
         self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
+        self.send_header("content-type", kind)
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         is_broken = scenario in ("stall", "cut")
-        for event in events[: len(events) // 2] if is_broken else events:
-            self._chunk(event.encode())
+        for piece in pieces[: len(pieces) // 2] if is_broken else pieces:
+            self._chunk(piece.encode())
         if scenario == "stall":
             self.fake.closing.wait(600)
         if is_broken:

@@ -145,6 +145,8 @@ def schema_told(said: tuple[str, ...]) -> Json | None:
     start = rest.find("{")
     if not told or start < 0:
         return None
+    if rest[start:].startswith('{\\"'):
+        rest = rest.replace('\\"', '"')  # OpenCode 1.18 quotes a prompt that is an argument
     schema, _ = json.JSONDecoder().raw_decode(rest, start)
     return dict(schema)
 

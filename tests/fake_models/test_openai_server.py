@@ -95,10 +95,11 @@ def test_a_plan_is_used_up_until_a_time() -> None:
     caught.value.close()
 
 
-def test_cuts_a_stream() -> None:
-    """A connection is closed in the middle of an answer."""
+@pytest.mark.parametrize("stream", [True, False])
+def test_cuts_an_answer(stream: bool) -> None:
+    """A connection is closed in the middle of an answer, streamed or not."""
     with serving() as server, pytest.raises(http.client.IncompleteRead):
-        respond(server, "PROMPT scenario=cut", stream=True)
+        respond(server, "PROMPT scenario=cut", stream=stream)
 
 
 def test_lists_models() -> None:
@@ -155,3 +156,13 @@ def test_chat_refuses_by_its_filter() -> None:
     with serving() as server:
         answer = chat(server, ("user", "PROMPT scenario=refusal"))
     assert answer["choices"][0]["finish_reason"] == "content_filter"
+
+
+@pytest.mark.parametrize("schema", ['{"const": "a \\"b\\""}', r'{\"const\": \"a \\"b\\"\"}'])
+def test_chat_fits_a_schema_of_the_prompt(schema: str) -> None:
+    """The schema that orchcore writes into a prompt is answered, quoted by a CLI or not."""
+    with serving() as server:
+        answer = chat(
+            server, ("user", f"PROMPT. Be valid for this JSON schema, no prose:\n{schema}")
+        )
+    assert json.loads(text_of(answer)) == 'a "b"'
