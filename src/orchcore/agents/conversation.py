@@ -136,11 +136,12 @@ class Conversation:
                     await asyncio.sleep(0)
 
     def _parse_slice(self, lines: Iterator[bytes]) -> bool:
-        until_s = _now_s() + SLICE_S
+        clock = asyncio.get_running_loop().time  # looked up once: this runs for every line
+        until_s = clock() + SLICE_S
         for line in lines:
             events = self.parser.parse(line)
-            now_s = _now_s()
-            if line.strip():
+            now_s = clock()
+            if events or line.strip():
                 self._watchdog.heard(now_s, events)
             else:
                 self._watchdog.murmured(now_s)
@@ -153,6 +154,10 @@ class Conversation:
 
     def _note(self, event: AgentEvent, now_s: float) -> None:
         match event:
+            case TextWritten(text=text, partial=partial):  # first, as it is by far the commonest
+                before = self._said if partial and self._said_partly else ""
+                self._said = (before + text)[-2 * _LAST_LINE_CHARS :]
+                self._said_partly = partial
             case FinalGiven():
                 self._final = self._final or not self._stopped
                 self._final_s = now_s
@@ -162,10 +167,6 @@ class Conversation:
                 self._final_s = None
                 self._said, self._said_partly = summary or name, False
                 self._called()
-            case TextWritten(text=text, partial=partial):
-                before = self._said if partial and self._said_partly else ""
-                self._said = (before + text)[-2 * _LAST_LINE_CHARS :]
-                self._said_partly = partial
             case ToolEnded(name=name, denied=True):
                 self._denied(name)
             case _:

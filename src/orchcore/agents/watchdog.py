@@ -90,16 +90,18 @@ class Watchdog:
 
     def heard(self, now_s: float, events: Sequence[AgentEvent] = ()) -> None:
         """Output arrived; *events* is what it meant, empty if that is not known (yet)."""
+        strong = not events
         for event in events:
             if isinstance(event, ToolStarted):
                 self._tools.add(event.call_id)
             elif isinstance(event, ToolEnded):
                 self._tools.discard(event.call_id)
-        if events and all(_is_weak(event) for event in events):
-            self._weak_s = now_s
-        else:
+            strong = strong or not _is_weak(event)
+        if strong:
             self._strong_s = now_s
             self._cpu = None  # what it worked before is no life of the silence that begins now
+        else:
+            self._weak_s = now_s
 
     def murmured(self, now_s: float) -> None:
         """A weak sign of life arrived: something on stderr."""
@@ -155,10 +157,6 @@ class Watchdog:
 
 
 def _is_weak(event: AgentEvent) -> bool:
-    match event:
-        case RetryNoticed() | NoticeGiven() | LimitNoticed():
-            return True
-        case ThinkingWritten(text=""):
-            return True
-        case _:
-            return False
+    if isinstance(event, ThinkingWritten):
+        return not event.text
+    return isinstance(event, RetryNoticed | NoticeGiven | LimitNoticed)

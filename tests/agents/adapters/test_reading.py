@@ -137,7 +137,7 @@ def test_fields_of_any_type_are_read() -> None:
     assert fields is not None
     assert (fields.text("t"), fields.number("n"), fields.number("b")) == ("", None, None)
     assert (fields.flag("b"), fields.flag("t"), fields.count("f")) == (True, None, None)
-    assert (fields.parts("l"), fields.words("l")) == ((Fields(),), ("w",))
+    assert (list(fields.parts("l")), fields.words("l")) == ([Fields()], ("w",))
     assert (fields.part("o"), fields.number("i")) == (Fields(), None)
     assert ("t" in fields, "z" in fields) == (True, False)
 

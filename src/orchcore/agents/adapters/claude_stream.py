@@ -56,7 +56,7 @@ class ClaudeParser:
     _session_id: str | None = None
     _tool_names: dict[str, str] = field(default_factory=dict[str, str])
     _denied: set[str] = field(default_factory=set[str])
-    _steps: dict[str, Fields] = field(default_factory=dict[str, Fields])
+    _steps: dict[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])
     _results: list[Fields] = field(default_factory=list[Fields])
     _api_error: Fields | None = None
     _limit: Fields | None = None
@@ -98,7 +98,7 @@ class ClaudeParser:
             text=text,
             now=self.clock(),
         )
-        usage, cost_usd = spent(self._results, tuple(self._steps.values()), resumed=self.resumed)
+        usage, cost_usd = spent(self._results, self._usages(), resumed=self.resumed)
         return TurnResult(
             text=text,
             answer=answer,
@@ -114,6 +114,10 @@ class ClaudeParser:
             truncated=bool(ending.cut_line) or last is None or self._unfinished,
             exit_code=ending.exit_code,
         )
+
+    def _usages(self) -> Sequence[Fields]:
+        """``message.usage`` of each reply: the last line's that belongs to it."""
+        return [Fields(usage) for usage in self._steps.values()]
 
     @property
     def _unfinished(self) -> bool:
@@ -159,7 +163,7 @@ class ClaudeParser:
             return (NoticeGiven(_words(message)),)
         of_sub_agent = bool(line.text("parent_tool_use_id"))
         self._went_on = self._went_on or not of_sub_agent
-        self._steps[message.text("id")] = message.part("usage")
+        self._steps[message.text("id")] = message.part("usage").raw
         blocks = message.parts("content")
         events = [event for block in blocks for event in self._block(block, of_sub_agent)]
         return events or (NoticeGiven(),)

@@ -4,16 +4,18 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from pydantic_core import from_json
+
+type Json = dict[str, Any] | list[Any] | str | float | bool | None
 
 _HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which makes one three times as fast: a line needs several
 class Fields:
     """A JSON object whose fields may be absent or of any type.
 
@@ -25,7 +27,7 @@ class Fields:
         3
     """
 
-    raw: Mapping[str, object] = field(default_factory=dict[str, object])
+    raw: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
     def of_line(cls, line: bytes) -> Self | None:
@@ -74,10 +76,10 @@ class Fields:
         """The object at *key*, else an empty one."""
         return _fields(self.raw.get(key))
 
-    def parts(self, key: str) -> tuple["Fields", ...]:
+    def parts(self, key: str) -> Sequence["Fields"]:
         """The objects of the list at *key*; whatever else it holds is left out."""
-        value = self.raw.get(key)
-        return tuple(_objects(cast("list[object]", value))) if isinstance(value, list) else ()
+        value: Json = self.raw.get(key)
+        return _objects(value) if isinstance(value, list) else ()
 
     def words(self, key: str) -> tuple[str, ...]:
         """The strings of the list at *key*; whatever else it holds is left out."""
@@ -85,9 +87,9 @@ class Fields:
         items = cast("list[object]", value) if isinstance(value, list) else []
         return tuple(item for item in items if isinstance(item, str))
 
-    def values(self) -> tuple["Fields", ...]:
+    def values(self) -> Sequence["Fields"]:
         """The fields that are objects themselves, in order."""
-        return tuple(_objects(self.raw.values()))
+        return _objects(self.raw.values())
 
 
 def _slowly(line: bytes) -> object:
@@ -123,11 +125,12 @@ def digest(value: object) -> str:
     return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
-def _fields(value: object) -> Fields:
-    return Fields(cast("dict[str, object]", value)) if isinstance(value, dict) else Fields()
+_NOTHING = Fields()
 
 
-def _objects(values: Iterable[object]) -> Iterator[Fields]:
-    for value in values:
-        if isinstance(value, dict):
-            yield Fields(cast("dict[str, object]", value))
+def _fields(value: Json) -> Fields:
+    return Fields(value) if isinstance(value, dict) else _NOTHING
+
+
+def _objects(values: Iterable[Json]) -> list[Fields]:
+    return [Fields(value) for value in values if isinstance(value, dict)]
