@@ -17,7 +17,7 @@ from typing import Protocol
 
 _HIGH_WATER_BYTES = 2**18
 _READ_BYTES = 2**18
-_READ_BACK_BYTES = 2**20
+_READ_BACK_BYTES = 4 * 2**20
 
 
 class Sink(Protocol):
@@ -253,9 +253,11 @@ class FileOutput:
 
 
 def found_files(paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    """Each of *paths* that is a file, with its first MiB."""
+    """Each of *paths* that is a file, with its last 4 MiB."""
     for path in paths:
         with suppress(OSError), Path(path).open("rb") as file:
+            size_bytes = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size_bytes - _READ_BACK_BYTES))
             yield path, file.read(_READ_BACK_BYTES)
 
 

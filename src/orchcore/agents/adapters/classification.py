@@ -51,7 +51,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
     (_any(r"cannot find (?:module|package)", r"command not found"), "not_installed"),
     (
         _any(
-            r"model\b.{0,80}\b(?:not found|does not exist|is not supported|not available)",
+            r"models?\b.{0,80}\b(?:not found|does not exist|is not supported|not available)",
             r"(?:unknown|invalid|unsupported) model",
             r"model_?not_?found",
             r"no such model",

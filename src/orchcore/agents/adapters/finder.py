@@ -20,6 +20,7 @@ HOOK = "orchcore_adapters"
 _BUILT_IN = {
     "claude": "ClaudeAdapter",
     "demo": "DemoAdapter",
+    "gemini": "GeminiAdapter",
     "text": "TextAdapter",
 }
 _ANSWERS = ("name", "capabilities", "versions", "program", "login_env", "command", "parser")
