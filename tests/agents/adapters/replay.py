@@ -1,12 +1,14 @@
 """Feeds recorded and made-up streams to a parser."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 
 from orchcore.agents.adapters.claude import ClaudeAdapter
 from orchcore.agents.adapters.protocol import Adapter, Ending
@@ -17,7 +19,8 @@ from orchcore.results import TurnResult
 ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """For properties: a loaded machine is no counter-example."""
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "claude-2.1.330"
+GOLDENS = Path(__file__).parents[2] / "golden"
+GOLDEN = GOLDENS / "claude-2.1.330"
 NOW = 1795450000.0  # 2026-11-23 16:06:40 UTC, about when the streams were recorded
 NEW_ID = str(UUID(int=7, version=4))
 
@@ -79,3 +82,63 @@ def stream_of(name: str) -> bytes:
 
 def lines(*objects: dict[str, Any]) -> bytes:
     return b"".join(json.dumps(line).encode() + b"\n" for line in objects)
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """The recorded runs of one CLI, and what must hold for a parser whatever happens to them.
+
+    Attributes:
+        folder: With ``NAME.jsonl``, ``NAME.meta.json`` and what else a run left.
+        adapter: Whose parser reads them.
+        read_back: By the ending of a file's name: the name under which a parser finds it.
+    """
+
+    folder: Path
+    adapter: Adapter
+    read_back: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(path.stem for path in self.folder.glob("*.jsonl"))
+
+    def stream_of(self, name: str) -> bytes:
+        return (self.folder / f"{name}.jsonl").read_bytes()
+
+    def replay(self, stream: bytes, **end: Any) -> Replayed:
+        return replay(stream, adapter=self.adapter, **end)
+
+    def recorded(self, name: str, **changes: Any) -> Replayed:
+        """The recorded run *name*, with its own exit code and stderr."""
+        asked = invocation(**changes)
+        return replay(self.stream_of(name), adapter=self.adapter, asked=asked, **self.end_of(name))
+
+    def end_of(self, name: str) -> dict[str, Any]:
+        meta = json.loads((self.folder / f"{name}.meta.json").read_text())
+        files = {
+            found: path.read_bytes()
+            for ending, found in self.read_back.items()
+            if (path := self.folder / f"{name}{ending}").exists()
+        }
+        stderr_tail = meta["stderr"][-8192:]
+        return {"exit_code": meta["exit_code"], "stderr_tail": stderr_tail, "files": files}
+
+    def cut_anywhere(self, name: str, data: st.DataObject) -> Replayed:
+        """The run *name*, ended somewhere before its last newline."""
+        stream = self.stream_of(name)
+        return self.replay(stream[: data.draw(st.integers(0, max(0, len(stream) - 2)))])
+
+    def with_lines(self, name: str, line: bytes, times: int, data: st.DataObject) -> Replayed:
+        """The run *name* with *line* put in anywhere, several *times*."""
+        split = self.stream_of(name).rstrip(b"\n").split(b"\n")
+        for _ in range(times):
+            split.insert(data.draw(st.integers(0, len(split))), line)
+        return self.replay(b"\n".join(split) + b"\n", **self.end_of(name))
+
+    def damaged(self, name: str, data: st.DataObject) -> Replayed:
+        """The run *name* with some bytes overwritten."""
+        stream = bytearray(self.stream_of(name))
+        for _ in range(data.draw(st.integers(1, 5))):
+            if stream:
+                stream[data.draw(st.integers(0, len(stream) - 1))] = data.draw(st.integers(0, 255))
+        return self.replay(bytes(stream))

@@ -48,19 +48,19 @@ class Maker:
 def test_built_in_adapters_are_found() -> None:
     """The built-in adapters come first, under their own names."""
     found = find_adapters([])
-    assert list(found) == ["claude", "demo", "text"]
+    assert list(found) == ["claude", "demo", "gemini", "text"]
     assert all(adapter.name == name for name, adapter in found.items())
 
 
 def test_installed_distributions_are_looked_at() -> None:
     """Without an argument all installed distributions are asked."""
-    assert set(find_adapters()) >= {"claude", "demo", "text"}
+    assert set(find_adapters()) >= {"claude", "demo", "gemini", "text"}
 
 
 def test_third_party_adapter_is_found(dist: Maker) -> None:
     """A distribution adds an adapter by an entry point and a function of a known name."""
     found = find_adapters([dist("alpha", GOOD.format(name="mine"))])
-    assert list(found) == ["claude", "demo", "text", "mine"]
+    assert list(found) == ["claude", "demo", "gemini", "text", "mine"]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_importing_the_finder_is_light() -> None:
     code = (
         "import sys, orchcore.agents.adapters.finder\n"
         "print([n for n in sys.modules if n == 'pluggy' or n.startswith('orchcore') and"
-        " n.rpartition('.')[2] in ('claude', 'demo', 'text')])"
+        " n.rpartition('.')[2] in ('claude', 'demo', 'gemini', 'text')])"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"

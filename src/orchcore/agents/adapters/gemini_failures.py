@@ -6,6 +6,7 @@ Sentences, error types and exit codes of Gemini CLI 0.61.0. An exit code is the 
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from orchcore.agents.adapters.classification import failure, kind_of
 from orchcore.agents.adapters.gemini_tries import EventLog
@@ -48,7 +49,9 @@ _SENTENCES: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
     (re.compile(r"(?<!/)\bauth(?:entication)? (?:method|type)"), "auth"),
     (re.compile(r"Session ID .+ already exists"), "bad_invocation"),
 )
-_STOPPED = re.compile(r"loop detected|session turns exceeded|execution (?:blocked|stopped):", re.I)
+_STOPPED = re.compile(
+    r"loop detected|session turns exceeded|execution (?:blocked|stopped):", re.IGNORECASE
+)
 
 # A quota that comes back within this time is a rate limit: the CLI itself waits for it.
 _PASSING_S = 300.0
@@ -79,6 +82,18 @@ _KNOWN_TOOLS = frozenset(
         *("activate_skill", "invoke_agent", "ask_user", "enter_plan_mode", "exit_plan_mode"),
     }
 )
+
+
+_NOISE = re.compile(
+    r"Security Warning: Skipping|Warning: .*(?:terminal|color)|YOLO mode is enabled"
+    r"|\[STARTUP\]|Ripgrep is not available|The 'metricReader' option"
+)
+
+
+def without_noise(ending: Ending) -> Ending:
+    """*ending* with only those lines of stderr that may say something of the turn."""
+    lines = [line for line in ending.stderr_tail.splitlines() if not _NOISE.match(line)]
+    return replace(ending, stderr_tail="\n".join(lines))
 
 
 def told(
@@ -184,8 +199,10 @@ def _of_limit(said: str, kind: FailureKind, ending: Ending) -> FailureKind:
 
 
 def _of_sentence(said: str, status: int | None = None) -> FailureKind | None:
-    own = next((kind for pattern, kind in _SENTENCES if pattern.search(said)), None)
-    return own or kind_of(said, status)
+    for pattern, kind in _SENTENCES:
+        if pattern.search(said):
+            return kind
+    return kind_of(said, status)
 
 
 def _of_exit(ending: Ending, now: float) -> Failure | None:

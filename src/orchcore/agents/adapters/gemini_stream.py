@@ -13,7 +13,12 @@ Rules of this file, measured with Gemini CLI 0.61.0:
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchcore.agents.adapters.gemini_failures import objection, refused_tool, told
+from orchcore.agents.adapters.gemini_failures import (
+    objection,
+    refused_tool,
+    told,
+    without_noise,
+)
 from orchcore.agents.adapters.gemini_tries import EventLog, Piece, last_try, unix_time
 from orchcore.agents.adapters.json_fields import Fields, one_line
 from orchcore.agents.adapters.protocol import Ending
@@ -67,6 +72,7 @@ class GeminiParser:
 
     def finish(self, ending: Ending) -> TurnResult:
         """The verdict over the turn. Never raises."""
+        ending = without_noise(ending)
         log = _event_log(ending)
         pieces, guessed = last_try(self._pieces, log)
         text = "".join(piece.text for piece in pieces)

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from orchcore.agents.adapters.json_fields import Fields
 
@@ -89,7 +90,7 @@ def _given_up(piece: Piece, log: EventLog) -> bool:
 def _guessed_start(pieces: Sequence[Piece]) -> int:
     pauses = [
         (index, later.at - piece.at)
-        for index, (piece, later) in enumerate(zip(pieces, pieces[1:], strict=False), 1)
+        for index, (piece, later) in enumerate(pairwise(pieces), 1)
         if piece.at is not None and later.at is not None and later.at - piece.at >= _DELAYS_S[0]
     ]
     if not pauses or len(pauses) > len(_DELAYS_S):

@@ -21,7 +21,8 @@ class Launch:
         files: Files to write before the start: absolute path to content.
         stdout_to_file: Whether stdout is a file that is read behind its back instead of a pipe:
             for CLIs that exit with output still queued and lose what does not fit into a pipe.
-        read_back: Files the CLI writes beside its stdout, absolute; read when it has exited.
+        read_back: Files the CLI writes beside its stdout, absolute; their ends are read when it has
+            exited.
     """
 
     argv: tuple[str, ...]
