@@ -212,6 +212,14 @@ def test_log_may_be_cut_anywhere() -> None:
     assert EventLog.of(b"\xff{}\n[]\n") is None
 
 
+def test_reason_may_stand_before_the_last_piece() -> None:
+    """A reply that was cut at its limit ends with pieces that have no reason of their own."""
+    log = RUNS.end_of("max_tokens")["files"][LOG]
+    later = log.replace(b'"length"\n', b'"length",\n      "stop"\n')
+    assert later != log
+    assert EventLog.of(later) == EventLog.of(log) == EventLog((), "length")
+
+
 @pytest.mark.parametrize(
     ("pieces", "text"),
     [

@@ -96,7 +96,8 @@ class Gemini:
         folder.mkdir(parents=True, exist_ok=True)
         settings = {
             "security": {"auth": {"selectedType": "gemini-api-key"}},
-            "general": {"maxAttempts": attempts},
+            "general": {"maxAttempts": attempts, "enableAutoUpdate": False},
+            "privacy": {"usageStatisticsEnabled": False},
         }
         (folder / "settings.json").write_text(json.dumps(settings))
 
@@ -225,7 +226,6 @@ async def test_tools(gemini: Gemini) -> None:
         ("unauthorized", "auth"),
         ("overloaded", "overloaded"),
         ("not-found", "model_not_found"),
-        ("server-error", "server_error"),
         ("refusal", "refused"),
         ("empty", "empty_output"),
         ("cut", "connection"),

@@ -59,7 +59,9 @@ class EventLog:
             if event.text("event.name") == _RESPONSE and event.text("role") in ("main", "")
         ]
         last = reasons[-1] if reasons else ()
-        return cls(tuple(at for at in times if at is not None), last[-1] if last else "")
+        # One for each piece of the reply; those without a reason of their own are told as "stop".
+        reason = next((told for told in last if told != "stop"), "stop" if last else "")
+        return cls(tuple(at for at in times if at is not None), reason)
 
 
 def unix_time(stamp: str) -> float | None:
