@@ -86,59 +86,70 @@ def lines(*objects: dict[str, Any]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Recordings:
-    """The recorded runs of one CLI, and what must hold for a parser whatever happens to them.
+    """The recorded runs of one CLI, and properties that hold for every one of them.
 
     Attributes:
-        folder: With ``NAME.jsonl``, ``NAME.meta.json`` and what else a run left.
-        adapter: Whose parser reads them.
+        folder: Below ``tests/golden``: ``copilot-1.0.102``.
+        adapter: What reads them.
         read_back: By the ending of a file's name: the name under which a parser finds it.
     """
 
-    folder: Path
+    folder: str
     adapter: Adapter
     read_back: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def names(self) -> list[str]:
-        return sorted(path.stem for path in self.folder.glob("*.jsonl"))
+        return sorted(path.stem for path in (GOLDENS / self.folder).glob("*.jsonl"))
 
-    def stream_of(self, name: str) -> bytes:
-        return (self.folder / f"{name}.jsonl").read_bytes()
+    def stream(self, name: str) -> bytes:
+        return self._file(f"{name}.jsonl").read_bytes()
 
-    def replay(self, stream: bytes, **end: Any) -> Replayed:
-        return replay(stream, adapter=self.adapter, **end)
+    def asked(self, **changes: Any) -> Invocation:
+        kind = self.adapter.name
+        return invocation(**{"agent": kind, "adapter": kind, **changes})
+
+    def replay(self, stream: bytes, *, asked: Invocation | None = None, **end: Any) -> Replayed:
+        return replay(stream, adapter=self.adapter, asked=asked or self.asked(), **end)
 
     def recorded(self, name: str, **changes: Any) -> Replayed:
-        """The recorded run *name*, with its own exit code and stderr."""
-        asked = invocation(**changes)
-        return replay(self.stream_of(name), adapter=self.adapter, asked=asked, **self.end_of(name))
+        """The recorded run *name*, with its own exit code, stderr and files."""
+        return self.replay(self.stream(name), asked=self.asked(**changes), **self.end_of(name))
 
     def end_of(self, name: str) -> dict[str, Any]:
-        meta = json.loads((self.folder / f"{name}.meta.json").read_text())
+        meta = json.loads(self._file(f"{name}.meta.json").read_text())
         files = {
             found: path.read_bytes()
             for ending, found in self.read_back.items()
-            if (path := self.folder / f"{name}{ending}").exists()
+            if (path := self._file(f"{name}{ending}")).exists()
         }
         stderr_tail = meta["stderr"][-8192:]
         return {"exit_code": meta["exit_code"], "stderr_tail": stderr_tail, "files": files}
 
-    def cut_anywhere(self, name: str, data: st.DataObject) -> Replayed:
-        """The run *name*, ended somewhere before its last newline."""
-        stream = self.stream_of(name)
-        return self.replay(stream[: data.draw(st.integers(0, max(0, len(stream) - 2)))])
+    def fail_when_cut(self, name: str, data: st.DataObject) -> None:
+        """A recorded stream that stops anywhere before its last newline is no success."""
+        stream = self.stream(name)
+        cut = data.draw(st.integers(0, max(0, len(stream) - 2)))
+        result = self.replay(stream[:cut]).result
+        assert result.failure is not None
+        assert result.text == ""
 
-    def with_lines(self, name: str, line: bytes, times: int, data: st.DataObject) -> Replayed:
-        """The run *name* with *line* put in anywhere, several *times*."""
-        split = self.stream_of(name).rstrip(b"\n").split(b"\n")
-        for _ in range(times):
-            split.insert(data.draw(st.integers(0, len(split))), line)
-        return self.replay(b"\n".join(split) + b"\n", **self.end_of(name))
+    def keep_their_answer(self, name: str, data: st.DataObject) -> None:
+        """Two lines of unknown types anywhere leave the answer as it was."""
+        split = self.stream(name).rstrip(b"\n").split(b"\n")
+        for _ in range(2):
+            split.insert(data.draw(st.integers(0, len(split))), b'{"type":"new","x":[1]}')
+        result = self.replay(b"\n".join(split) + b"\n", **self.end_of(name)).result
+        assert (result.failure, result.unknown_events) == (None, 2)
+        assert result.text == self.recorded(name).result.text
 
-    def damaged(self, name: str, data: st.DataObject) -> Replayed:
-        """The run *name* with some bytes overwritten."""
-        stream = bytearray(self.stream_of(name))
+    def survive_damage(self, name: str, data: st.DataObject) -> None:
+        """Bytes overwritten anywhere raise nothing."""
+        stream = bytearray(self.stream(name))
         for _ in range(data.draw(st.integers(1, 5))):
             if stream:
                 stream[data.draw(st.integers(0, len(stream) - 1))] = data.draw(st.integers(0, 255))
-        return self.replay(bytes(stream))
+        assert self.replay(bytes(stream)).result is not None
+
+    def _file(self, name: str) -> Path:
+        return GOLDENS / self.folder / name

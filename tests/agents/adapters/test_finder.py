@@ -48,13 +48,13 @@ class Maker:
 def test_built_in_adapters_are_found() -> None:
     """The built-in adapters come first, under their own names."""
     found = find_adapters([])
-    assert list(found) == ["claude", "demo", "gemini", "text"]
+    assert list(found) == ["claude", "codex", "demo", "gemini", "text"]
     assert all(adapter.name == name for name, adapter in found.items())
 
 
 def test_installed_distributions_are_looked_at() -> None:
     """Without an argument all installed distributions are asked."""
-    assert set(find_adapters()) >= {"claude", "demo", "gemini", "text"}
+    assert set(find_adapters()) >= {"claude", "codex", "demo", "gemini", "text"}
 
 
 def test_third_party_adapter_is_found(dist: Maker) -> None:

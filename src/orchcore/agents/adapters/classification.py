@@ -75,7 +75,10 @@ _TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
         _any(r"usage[ _]limit", r"hit your .{0,40}limit", r"\bquota\b", r"insufficient_quota"),
         "quota",
     ),
-    (_any(r"billing", r"out of credits", r"purchase more credits"), "billing"),
+    (
+        _any(r"billing", r"out of credits", r"purchase more credits", r"plan, upgrade to"),
+        "billing",
+    ),
     (
         _any(r"output token (?:maximum|limit)", r"max_(?:output_)?tokens", r"maximum output"),
         "output_limit",
@@ -130,6 +133,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
         _any(
             r"unexpected argument|unknown (?:option|argument)s?|invalid (?:option|argument|value)",
             r"unrecognized (?:option|argument)",
+            r"error (?:loading config|parsing -c)|no prompt provided|output schema file",
             r"invalid_request|bad request|invalid (?:schema|json schema)",
         ),
         "bad_invocation",

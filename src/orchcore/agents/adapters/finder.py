@@ -19,6 +19,7 @@ HOOK = "orchcore_adapters"
 
 _BUILT_IN = {
     "claude": "ClaudeAdapter",
+    "codex": "CodexAdapter",
     "demo": "DemoAdapter",
     "gemini": "GeminiAdapter",
     "text": "TextAdapter",
