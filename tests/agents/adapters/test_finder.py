@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from orchcore.agents.adapters.text import TextAdapter
 
 @dataclass(frozen=True)
+BUILT_IN = ["claude", "codex", "copilot", "demo", "gemini", "opencode", "text"]
+
+
 class Mine(TextAdapter):
     @property
     def name(self): return {name!r}
@@ -48,19 +51,19 @@ class Maker:
 def test_built_in_adapters_are_found() -> None:
     """The built-in adapters come first, under their own names."""
     found = find_adapters([])
-    assert list(found) == ["claude", "codex", "demo", "gemini", "text"]
+    assert list(found) == BUILT_IN
     assert all(adapter.name == name for name, adapter in found.items())
 
 
 def test_installed_distributions_are_looked_at() -> None:
     """Without an argument all installed distributions are asked."""
-    assert set(find_adapters()) >= {"claude", "codex", "demo", "gemini", "text"}
+    assert set(find_adapters()) >= set(BUILT_IN)
 
 
 def test_third_party_adapter_is_found(dist: Maker) -> None:
     """A distribution adds an adapter by an entry point and a function of a known name."""
     found = find_adapters([dist("alpha", GOOD.format(name="mine"))])
-    assert list(found) == ["claude", "demo", "gemini", "text", "mine"]
+    assert list(found) == [*BUILT_IN, "mine"]
 
 
 @pytest.mark.parametrize(
