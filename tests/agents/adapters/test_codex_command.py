@@ -45,7 +45,8 @@ def test_plain_turn() -> None:
 )
 def test_permission_is_a_sandbox(permission: Permission, sandbox: str) -> None:
     """Each permission has its sandbox, in new, resumed and forked conversations alike."""
-    for session in ({}, {"resume": "old"}, {"resume": "old", "fork": True}):
+    sessions: list[dict[str, Any]] = [{}, {"resume": "old"}, {"resume": "old", "fork": True}]
+    for session in sessions:
         argv = launch(permission=permission, **session).argv
         assert value("--sandbox", argv) == sandbox
         assert not [part for part in argv if "dangerously" in part]

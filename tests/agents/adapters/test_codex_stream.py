@@ -12,6 +12,7 @@ from orchcore.agents.adapters.codex import CodexAdapter
 from orchcore.agents.adapters.protocol import Ending
 from orchcore.agents.lines import LineSplitter
 from orchcore.events import (
+    AgentEvent,
     AgentSaid,
     FinalGiven,
     NoticeGiven,
@@ -514,7 +515,8 @@ def test_long_lines_are_read() -> None:
 def test_chunks_change_nothing(name: str, rng: random.Random) -> None:
     """However the bytes are cut, the same events come out."""
     stream, parser, splitter = NEW.stream(name), CODEX.parser(NEW.asked()), LineSplitter(10**7)
-    events, at = [], 0
+    events: list[AgentEvent] = []
+    at = 0
     while at < len(stream):
         size = rng.randint(1, 200)
         for line in splitter.feed(stream[at : at + size]):

@@ -1,6 +1,7 @@
 """The real Codex CLI against a fake model server on loopback, with a home of its own."""
 
 import asyncio
+import json
 import os
 import shutil
 import time
@@ -194,8 +195,8 @@ async def test_structured_answer(codex: Codex) -> None:
     """A schema is sent as strict mode wants it, and the answer is read."""
     result, _ = await codex.turn("PROMPT judge the patch", schema=SCHEMA)
     assert result.failure is None
-    assert isinstance(result.answer, dict)
-    assert set(result.answer) == {"verdict", "score"}
+    assert set(json.loads(result.text)) == {"verdict", "score"}
+    assert result.answer == json.loads(result.text)
     sent = codex.server.bodies[0]["text"]["format"]
     assert (sent["strict"], sent["schema"]["required"]) == (True, ["verdict", "score"])
 

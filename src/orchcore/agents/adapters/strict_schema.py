@@ -49,9 +49,11 @@ def strict(schema: Schema) -> Schema | None:
     like may be lost.
 
     Example:
-        >>> strict({"type": "object", "properties": {"a": {"type": "string", "default": ""}}})
-        {'type': 'object', 'properties': {'a': {'type': 'string'}}, 'required': ['a'],
-        'additionalProperties': False}
+        >>> asked = {"type": "object", "properties": {"a": {"type": "string", "default": ""}}}
+        >>> strict(asked)["required"]
+        ['a']
+        >>> strict({"type": "object"}) is None
+        True
     """
     definitions = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
     root = {key: value for key, value in schema.items() if key not in definitions}
@@ -79,9 +81,9 @@ def answer_in(text: str, schema: Schema) -> tuple[object] | None:
             value = whole(json.loads(candidate, parse_constant=_no_json))
         except (ValueError, RecursionError):
             continue
-        if is_object(schema):
-            return (value,) if isinstance(value, dict) else None
-        return (_unboxed(value),)
+        if not is_object(schema):
+            return (_unboxed(value),)
+        return None if _fields(value) is None else (value,)
     return None
 
 
@@ -98,9 +100,12 @@ def _boxed(schema: Schema) -> Shape:
 
 
 def _unboxed(value: object) -> object:
-    if isinstance(value, dict) and list(cast("dict[str, object]", value)) == [KEY]:
-        return cast("dict[str, object]", value)[KEY]
-    return value
+    fields = _fields(value)
+    return fields[KEY] if fields is not None and list(fields) == [KEY] else value
+
+
+def _fields(value: object) -> Shape | None:
+    return cast("Shape", value) if isinstance(value, dict) else None
 
 
 def _no_json(constant: str) -> object:
@@ -108,9 +113,9 @@ def _no_json(constant: str) -> object:
 
 
 def _strict(schema: object) -> Shape:
-    if not isinstance(schema, dict):
+    given = _fields(schema)
+    if given is None:
         raise NotStrictError
-    given = cast("dict[str, object]", schema)
     if "$ref" in given:
         return _reference(given)
     shape: Shape = {}
@@ -149,9 +154,10 @@ def _reference(given: Schema) -> Shape:
 
 
 def _each(parts: object) -> Shape:
-    if not isinstance(parts, dict):
+    named = _fields(parts)
+    if named is None:
         raise NotStrictError
-    return {name: _strict(part) for name, part in cast("dict[str, object]", parts).items()}
+    return {name: _strict(part) for name, part in named.items()}
 
 
 def _any_of(parts: object) -> Shape:
