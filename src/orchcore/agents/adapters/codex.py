@@ -1,4 +1,7 @@
-"""Codex CLI (``codex exec``), tested with 0.169.0; 0.104.0 can neither fork nor be hermetic."""
+"""Codex CLI (``codex exec``), tested with 0.169.0.
+
+0.104.0 is read alike; it can neither fork nor be hermetic, and forgets ``-c`` where it resumes.
+"""
 
 import json
 import time
