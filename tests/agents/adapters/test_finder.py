@@ -10,14 +10,13 @@ from orchcore.agents.adapters.finder import find_adapters, installed
 from orchcore.agents.adapters.text import TextAdapter
 from orchcore.errors import UsageError
 
+BUILT_IN = ["claude", "codex", "copilot", "demo", "gemini", "opencode", "text"]
+
 GOOD = """
 from dataclasses import dataclass
 from orchcore.agents.adapters.text import TextAdapter
 
 @dataclass(frozen=True)
-BUILT_IN = ["claude", "codex", "copilot", "demo", "gemini", "opencode", "text"]
-
-
 class Mine(TextAdapter):
     @property
     def name(self): return {name!r}
