@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,17 +190,17 @@ async def crowd(path: Path, folder: Path) -> tuple[float, int]:
 
 
 @contextmanager
-def rival(folder: Path) -> Iterator[Callable[[Path], float | None]]:
+def rival(folder: Path) -> Generator[Callable[[Path], float | None]]:
     """Measures the other package's runner, ``None`` where it cannot be installed."""
     venv.create(folder / "rival", with_pip=True)
     python = folder / "rival" / "bin" / "python"
-    wanted = [python, "-m", "pip", "install", "--quiet", "orchcore==3.0.2"]
+    wanted = [str(python), "-m", "pip", "install", "--quiet", "orchcore==3.0.2"]
     installed = subprocess.run(wanted, capture_output=True, check=False).returncode == 0
 
     def seconds(path: Path) -> float | None:
         if not installed:
             return None
-        command = [python, "-c", RIVAL, path, folder, str(ROUNDS)]
+        command = [str(python), "-c", RIVAL, str(path), str(folder), str(ROUNDS)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return float(done.stdout) if done.returncode == 0 else None
 
