@@ -107,6 +107,8 @@ def test_reset_time_never_raises(text: str, now: float) -> None:
         ("try again in 6m0s", 360.0),
         ("retrying in 40 milliseconds", 0.04),
         ("retry-after: 30", 30.0),
+        ('{"retry_after_seconds": 12}', 12.0),
+        ('{"resets_at":1795456501,"resets_in_seconds":3600}', 3600.0),
         ("Please retry in 39.37s", 39.37),
         ("try again at 5:48 PM", None),
     ],

@@ -40,7 +40,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
         _any(
             r"no conversation found",
             r"no rollout found",
-            r"no session, task,? or name matched",
+            r"no session(?:, task,?)? or (?:name|task) matched",
             r"invalid session identifier",
             r"session (?:id )?(?:\S+ )?(?:was )?not found",
             r"no (?:previous )?sessions? (?:was |were )?found",
@@ -134,6 +134,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
             r"unexpected argument|unknown (?:option|argument)s?|invalid (?:option|argument|value)",
             r"unrecognized (?:option|argument)",
             r"error (?:loading config|parsing -c)|no prompt provided|output schema file",
+            r"invalid command format",
             r"invalid_request|bad request|invalid (?:schema|json schema)",
         ),
         "bad_invocation",

@@ -20,6 +20,7 @@ HOOK = "orchcore_adapters"
 _BUILT_IN = {
     "claude": "ClaudeAdapter",
     "codex": "CodexAdapter",
+    "copilot": "CopilotAdapter",
     "demo": "DemoAdapter",
     "gemini": "GeminiAdapter",
     "text": "TextAdapter",

@@ -37,7 +37,8 @@ _DURATION = re.compile(
     re.IGNORECASE,
 )
 _BARE_S = re.compile(
-    r"\b(?:again in|retry[ -]?after|retry in)[\s:=\"']+(?P<number>\d+(?:\.\d+)?)\b(?![:\d-])",
+    r"\b(?:again in|retry[ _-]?after(?:_seconds)?|retry in|resets_in_seconds)[\s:=\"']+"
+    r"(?P<number>\d+(?:\.\d+)?)\b(?![:\d-])",
     re.IGNORECASE,
 )
 _ONE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-z]+)", re.IGNORECASE)
@@ -86,7 +87,8 @@ def retry_after_s(text: str) -> float | None:
 
     Args:
         text: ``try again in 1.5s`` (OpenAI), ``reset after 2h39m52s`` (Gemini), ``try again in 5
-            days 3 hours 27 minutes`` (Codex 0.104), ``retry-after: 30``.
+            days 3 hours 27 minutes`` (Codex 0.104), ``retry-after: 30``,
+            ``"resets_in_seconds":3600``.
     """
     if found := _DURATION.search(text):
         parts = _ONE.finditer(found["parts"])
