@@ -7,6 +7,7 @@ model's name (``fake-NAME``), else it is ``text``:
 * ``tool``: calls the CLI's shell tool with ``echo hi``, then says so.
 * ``write``: calls the CLI's writing tool for ``out.txt`` in the working directory, then says so.
 * ``big-tool``: calls the shell tool with a command that prints 1.5 MB.
+* ``slow-tool``: calls the shell tool with a command that lasts 5 minutes in a session of its own.
 * ``ask``: calls the shell tool for something that needs an approval.
 * ``thinking``: thinks, then answers.
 * ``refusal``: stops in the vendor's way of refusing.
@@ -37,7 +38,12 @@ BIG_COMMAND = "yes 'a line of output' | head -c 1500000"
 PATCH = "*** Begin Patch\n*** Add File: out.txt\n+hi\n*** End Patch\n"
 
 _SCENARIO = re.compile(r"scenario=([a-z-]+)")
-_COMMANDS = {"tool": "echo hi", "big-tool": BIG_COMMAND, "ask": "touch ../asked.txt"}
+_COMMANDS = {
+    "tool": "echo hi",
+    "big-tool": BIG_COMMAND,
+    "slow-tool": "setsid sleep 300",
+    "ask": "touch ../asked.txt",
+}
 _SHELLS = {
     "Bash": "command",
     "bash": "command",
