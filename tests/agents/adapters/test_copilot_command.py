@@ -20,7 +20,8 @@ def test_plain_turn() -> None:
     """JSON lines are asked for, the session id is chosen, the prompt goes to stdin."""
     launch = CopilotAdapter().command(invocation("say 'hi' ü"))
     assert launch.argv == (
-        *("copilot", "--output-format", "json", "--no-color", "--no-ask-user"),
+        *("copilot", "--output-format", "json", "--no-color", "--stream", "on"),
+        "--no-ask-user",
         *("--disable-client-telemetry", "--usage-output-file", "/work/turn/usage.json"),
         f"--session-id={NEW_ID}",
         *("--available-tools=view,grep,glob", "--deny-tool=write", "--deny-tool=shell"),

@@ -27,7 +27,7 @@ NAMES = COPILOT.names
 SUCCESSES = (
     *("text", "thinking", "resume", "unicode", "tool_shell", "tool_fail", "tool_edit"),
     *("tool_read", "tool_agent", "big_read", "denied_write", "denied_shell"),
-    *("background_agent", "withheld_tools"),
+    *("background_agent", "withheld_tools", "continued"),
 )
 FAILURES: dict[str, FailureKind] = {
     "auth_401": "auth",
@@ -203,6 +203,19 @@ def test_message_in_chunks_is_one() -> None:
     assert turn(START, SAID, *chunks, GOOD).result.text == "one, two"
 
 
+def test_answer_longer_than_one_output_is_put_together() -> None:
+    """A cut answer has no message of its own; its pieces and the rest are the answer."""
+    result = COPILOT.recorded("continued").result
+    assert result.text == "The answer begins, goes on, and ends."
+    assert result.warnings == ("the answer was longer than one output of the model: 3 parts",)
+    assert COPILOT.recorded("text").result.warnings == ()
+    half = event("assistant.message_delta", deltaContent="Half")
+    begin, failed = event("assistant.turn_start"), event("model.call_failure", statusCode=500)
+    assert turn(START, begin, half, failed, half, begin, SAID, GOOD).result.text == "Halfyes"
+    call = event("tool.execution_start", toolCallId="1", toolName="bash")
+    assert turn(START, begin, half, begin, call, begin, SAID, GOOD).result.text == "yes"
+
+
 def test_empty_message_takes_nothing_back() -> None:
     """A message without text and tools is none."""
     nothing = event("assistant.message", content="", toolRequests=[])
@@ -219,6 +232,15 @@ def test_abort_with_exit_code_0_is_no_success() -> None:
         assert replayed.result.failure is not None
         assert replayed.result.failure.kind == "cancelled"
         assert replayed.result.text == ""
+
+
+def test_filtered_answer_is_refused() -> None:
+    """What the CLI writes in place of an answer that was filtered is no answer."""
+    sentence = (
+        "The model returned no content because the response was blocked by content filtering."
+    )
+    failure = failure_of(START, event("assistant.message", content=sentence), GOOD)
+    assert (failure.kind, failure.detail) == ("refused", sentence)
 
 
 def test_credit_limit_is_a_budget() -> None:

@@ -100,6 +100,7 @@ class CopilotAdapter:
         usage_file = str(invocation.folder / "usage.json")
         argv = (
             *(invocation.program or self.program, "--output-format", "json", "--no-color"),
+            *("--stream", "on"),
             *("--no-ask-user", "--disable-client-telemetry"),
             *("--usage-output-file", usage_file),
             _session(invocation),

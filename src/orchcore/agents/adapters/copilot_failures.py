@@ -34,6 +34,11 @@ def stopped_by(reason: str) -> Failure:
     return Failure("cancelled", f"was aborted: {reason or 'no reason was told'}")
 
 
+def refusal_in(answer: str) -> Failure | None:
+    """The failure that an *answer* is, which the CLI wrote itself in place of an empty one."""
+    return Failure("refused", one_line(answer)) if answer.startswith(_BLOCKED) else None
+
+
 def _kind(error: Fields, call: Fields) -> FailureKind:
     if told := _CODES.get(error.text("errorCode")) or _TYPES.get(error.text("errorType")):
         return told
@@ -47,6 +52,8 @@ def _kind(error: Fields, call: Fields) -> FailureKind:
         call.text("failureKind"), "crashed"
     )
 
+
+_BLOCKED = "The model returned no content because the response was blocked"
 
 _TYPES: dict[str, FailureKind] = {
     "authentication": "auth",

@@ -9,6 +9,11 @@ Rules of this file, all measured with Copilot CLI 1.0.102:
   background work is done, the agent is told and speaks again.
 * Events with an ``agentId`` are a sub-agent's: its tools are shown, its words are not the answer.
 * ``tool.execution_partial_result`` repeats all of a tool's output so far; nothing of it is kept.
+* An answer that is cut at the model's longest output gets no ``assistant.message``: the CLI asks
+  for the rest in a new ``assistant.turn_start``, twice at most, and its message then holds the
+  rest alone. What came before is in the pieces only.
+* An empty answer that was filtered is replaced by a sentence of the CLI's, and all is well then. A
+  model that refuses in its own words is not told from one that answers.
 * A tool that is not offered "does not exist", which is no word about a permission for a tool that
   never did: what was taken away is told beforehand.
 """
@@ -17,7 +22,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchcore.agents.adapters.copilot_failures import stopped_by, told_by
+from orchcore.agents.adapters.copilot_failures import refusal_in, stopped_by, told_by
 from orchcore.agents.adapters.copilot_others import OTHERS
 from orchcore.agents.adapters.copilot_usage import spent
 from orchcore.agents.adapters.json_fields import Fields, one_line
@@ -57,6 +62,9 @@ class CopilotParser:
     clock: Callable[[], float]
     _begun: bool = False
     _answer: str = ""
+    _pieces: list[str] = field(default_factory=list[str])
+    _cut_off: list[str] = field(default_factory=list[str])
+    _parts: int = 1
     _result: Fields | None = None
     _error: Fields | None = None
     _stopped: Failure | None = None
@@ -123,12 +131,18 @@ class CopilotParser:
             malformed_lines=self._tally.malformed,
             truncated=bool(ending.cut_line) or self._result is None,
             exit_code=ending.exit_code,
+            warnings=() if failure else self._warnings(),
         )
+
+    def _warnings(self) -> tuple[str, ...]:
+        if self._parts < 2:
+            return ()
+        return (f"the answer was longer than one output of the model: {self._parts} parts",)
 
     def _told(self) -> Failure | None:
         if self._error is not None:
             return told_by(self._error, self._call_failure, self.clock())
-        return self._stopped
+        return self._stopped or refusal_in(self._answer)
 
     def _told_by_call(self) -> Failure | None:
         """A failed request alone says nothing of a stream that ends: it would be tried again."""
@@ -139,7 +153,8 @@ class CopilotParser:
     def start(self, line: Fields) -> Sequence[AgentEvent]:
         """The first lines; the session's own id is known beforehand."""
         data = line.part("data")
-        self.session_id = data.text("sessionId") or self.session_id
+        if not _of_sub_agent(line):
+            self.session_id = data.text("sessionId") or self.session_id
         if self._begun:
             return (NoticeGiven(),)
         self._begun = True
@@ -150,6 +165,9 @@ class CopilotParser:
         """The agent begins to work, or goes on with it."""
         if not _of_sub_agent(line):
             self._result = None
+            if self._pieces:
+                self._cut_off.append("".join(self._pieces))
+            self._pieces.clear()
         return self.start(Fields()) if not self._begun else (NoticeGiven(),)
 
     def message(self, line: Fields) -> Sequence[AgentEvent]:
@@ -161,23 +179,35 @@ class CopilotParser:
         text = data.text("content")
         if _of_sub_agent(line) or not (text.strip() or requests):
             return (NoticeGiven(),)
+        self._pieces.clear()
         if requests:
-            self._answer = ""
+            self._take_back()
         else:
             self._answered(text, goes_on=bool(data.count("chunkIndex")))
         return (TextWritten(text),) if text else (NoticeGiven(),)
 
     def _answered(self, text: str, *, goes_on: bool) -> None:
-        self._answer = self._answer + text if goes_on else text
+        if not goes_on:
+            self._answer, self._parts = "".join(self._cut_off), 1 + len(self._cut_off)
+        self._answer += text
+        self._cut_off.clear()
         self._error = self._stopped = self._result = None
         self._call_failure = Fields()
         self._denied.clear()
+
+    def _take_back(self) -> None:
+        """Nothing that was said so far is the answer."""
+        self._answer, self._parts = "", 1
+        self._pieces.clear()
+        self._cut_off.clear()
 
     def message_delta(self, line: Fields) -> Sequence[AgentEvent]:
         """A piece of a message, of a try that may still fail."""
         if _of_sub_agent(line):
             return (NoticeGiven(),)
-        return (TextWritten(line.part("data").text("deltaContent"), partial=True),)
+        piece = line.part("data").text("deltaContent")
+        self._pieces.append(piece)
+        return (TextWritten(piece, partial=True),)
 
     def reasoning(self, line: Fields) -> Sequence[AgentEvent]:
         """A whole thought."""
@@ -192,6 +222,7 @@ class CopilotParser:
         """The CLI tries again; why is told by the call that failed before."""
         if not _of_sub_agent(line):
             self._answer = ""
+            self._pieces.clear()
         call = self._call_failure
         status, attempt = call.count("statusCode"), call.count("retryAttempt")
         told = (status, line.part("data").text("reason"))
@@ -207,6 +238,7 @@ class CopilotParser:
         """A request to the model failed."""
         if not _of_sub_agent(line):
             self._call_failure = line.part("data")
+            self._pieces.clear()
         return (NoticeGiven(),)
 
     def usage(self, line: Fields) -> Sequence[AgentEvent]:
@@ -218,7 +250,7 @@ class CopilotParser:
         """A tool call begins: what was said before is not the answer."""
         data = line.part("data")
         if not _of_sub_agent(line):
-            self._answer = ""
+            self._take_back()
             self._result = None
         call_id, name = data.text("toolCallId"), data.text("toolName") or "?"
         self._tool_names[call_id] = name
