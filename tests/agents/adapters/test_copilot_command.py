@@ -141,6 +141,7 @@ def test_login_is_its_own() -> None:
 
 def test_capabilities_tell_what_was_measured() -> None:
     """It resumes anywhere and tells tokens; it cannot fork, take a schema or limit turns."""
+    assert CopilotAdapter().versions.newest == "1.0.102"
     can = CopilotAdapter().capabilities
     assert can.resume
     assert can.resume_elsewhere

@@ -180,7 +180,12 @@ def test_trouble_of_a_sub_agent_is_not_the_turns() -> None:
         event(kind, "a1", deltaContent="psst", content="psst")
         for kind in ("assistant.message_delta", "assistant.reasoning", "assistant.reasoning_delta")
     ]
+    pieces += [
+        event("session.start", "a1", sessionId="other"),
+        event("tool.execution_start", "a1", toolCallId="9", toolName="grep"),
+    ]
     told = turn(START, SAID, *odd, *pieces, GOOD)
+    assert turn(START, *pieces).result.session_id == NEW_ID
     assert (told.result.failure, told.result.text) == (None, "yes")
     assert "psst" not in str(told.events)
 
