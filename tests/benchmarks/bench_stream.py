@@ -83,7 +83,13 @@ print(min(run() for _ in range(rounds)))
 
 def stream(lines: int, line_bytes: int) -> bytes:
     """A good turn of Claude Code with *lines* lines of text of *line_bytes* bytes each."""
-    init = {"type": "system", "subtype": "init", "session_id": "s", "model": "m", "tools": []}
+    init: dict[str, object] = {
+        "type": "system",
+        "subtype": "init",
+        "session_id": "s",
+        "model": "m",
+        "tools": [],
+    }
     said = {
         "type": "assistant",
         "message": {"id": "msg_1", "role": "assistant", "content": [{"type": "text", "text": ""}]},
