@@ -54,9 +54,6 @@ class Resource[**P, T](Source[T]):
         generator = cast("Callable[P, AsyncGenerator[T]]", self.generator)
         return asynccontextmanager(generator)(*args, **kwargs)
 
-    def __repr__(self) -> str:
-        return f"<Resource {self.name}>"
-
 
 class _Scoped:
     def __init__(self, scope: str, options: dict[str, object]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Never, cast
+from typing import Any, Literal, cast
 
 from orchcore.declarations.agent import Agent
 from orchcore.declarations.location import caller
@@ -23,6 +23,9 @@ class Source[T]:
     def name(self) -> str:
         """What messages call it."""
         raise NotImplementedError(type(self).__name__)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
 
     def _value(self) -> T:
         """Never called: gives the type parameter its variance."""
@@ -168,7 +171,7 @@ class Condition:
         """It does not hold."""
         return Condition("not", caller(), parts=(self,))
 
-    def __bool__(self) -> Never:
+    def __bool__(self) -> bool:  # not Never: mypy would leave what follows unchecked
         """Refuses: a condition is decided during the run.
 
         Raises:

@@ -45,6 +45,11 @@ b6 = phase(when=plan & design)(plain)  # mistake: sources-as-condition
 b7 = phase(when=risky + risky)(plain)  # mistake: conditions-added
 b8 = phase(when=plan | design)(plain)  # mistake: join-as-condition
 b9 = phase(when=title.where(lambda t: t.startswith(3)))(plain)  # mistake: where-wrong-argument
+c1 = phase(when=risky and design)(plain)  # mistake: condition-and-source-by-word
+c2 = phase(when=risky or design)(plain)  # mistake: condition-or-source-by-word
+c4 = phase(when=risky and "x")(plain)  # mistake: condition-and-str-by-word
+c5 = phase(when=risky and plan.wher(lambda p: p.risky))(plain)  # mistake: misspelt-after-and
+c6: str = not risky  # mistake: negated-condition-as-str
 
 g1 = approve(plan)  # mistake: gate-without-question
 g2 = approve(plan, lambda p: f"{p.stps}?")  # mistake: gate-unknown-attribute
@@ -114,3 +119,18 @@ async def outcomes(
 async def forgot(o: Outcome[Plan] = use(settled(plan))) -> str:  # mistake: outcome-case-forgotten
     if isinstance(o, Ok):
         return o.value.summary
+
+
+if risky:
+    after_if: int = "a"  # mistake: wrong-type-below-a-tested-condition
+
+
+@phase
+async def tested(plan: Plan = use(plan), review: list[Plan] = use(plan)) -> str:  # mistake: wire-after-a-tested-condition
+    if not risky:
+        return 4  # mistake: return-below-a-tested-condition
+    assert risky
+    return plan.stps  # mistake: unknown-attribute-after-an-asserted-condition
+
+
+after_module_if: int = "a"  # mistake: wrong-type-after-a-tested-condition
