@@ -8,7 +8,7 @@
 from pydantic import BaseModel
 
 from orchcore import Agent, agent, param, use
-from orchcore.resources import NodeFacts, node
+from orchcore.resources import Node, node
 
 
 class Choice(BaseModel):
@@ -17,9 +17,7 @@ class Choice(BaseModel):
 
 
 @agent(parallel=3, quorum=2)
-async def attempt(
-    ai: Agent, task: str = param("a haiku about tests"), me: NodeFacts = use(node)
-) -> str:
+async def attempt(ai: Agent, task: str = param("a haiku about tests"), me: Node = use(node)) -> str:
     return await ai.ask(f"{task} (attempt {me.key}: be unlike the others)")
 
 

@@ -8,7 +8,7 @@ Example:
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from orchcore.declarations.body import NodeFacts, current_body
+from orchcore.declarations.body import Node, current_body
 from orchcore.declarations.resource import resource
 
 
@@ -21,9 +21,9 @@ async def artifacts() -> AsyncIterator[Path]:
 
 
 @resource(scope="instance")
-async def node() -> AsyncIterator[NodeFacts]:
+async def node() -> AsyncIterator[Node]:
     """The running instance: id, key, attempt, run, money spent."""
     yield current_body("node").facts()
 
 
-__all__ = ["NodeFacts", "artifacts", "node"]
+__all__ = ["Node", "artifacts", "node"]

@@ -124,13 +124,6 @@ async def test_a_step_waits_before_it_is_tried_again(tmp_path: Path) -> None:
                 ' (help: name it first:   await command("pytest", "-q"))'
             ),
         ),
-        (
-            "await command('true', rerun=True)",
-            (
-                "error: command(rerun=True) is not available yet [not-available]"
-                " (help: leave it out: no run can be resumed yet)"
-            ),
-        ),
     ],
 )
 async def test_a_failure_is_told_in_one_line(tmp_path: Path, line: str, reason: str) -> None:

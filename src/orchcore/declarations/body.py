@@ -45,7 +45,7 @@ class CommandLine:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeFacts:
+class Node:
     """The running instance, as ``orchcore.resources.node`` gives it.
 
     Attributes:
@@ -78,7 +78,7 @@ class Body(Protocol):
         """Runs a program as a recorded sub-step."""
         ...
 
-    def facts(self) -> NodeFacts:
+    def facts(self) -> Node:
         """The running instance."""
         ...
 
@@ -119,7 +119,7 @@ async def command(
         cwd: Its working directory; by default the orchfile's project folder.
         timeout: Wall time; the whole process tree is ended after it.
         check: Raise if it exits with anything but 0.
-        rerun: Ask again when a run is resumed; refused until runs can be.
+        rerun: Ask again when a run is resumed. No run can be yet, so every command is asked.
         env: Variables added to ours.
 
     Returns:
@@ -127,7 +127,7 @@ async def command(
 
     Raises:
         TurnFailed: It could not be started, took too long or, with *check*, failed.
-        OrchcoreError: It names no program, or an option is not available yet.
+        OrchcoreError: It names no program.
         OutsideRunError: No phase is running here.
 
     Example:
@@ -139,11 +139,6 @@ async def command(
     if not argv or not os.fspath(argv[0]):
         hint = 'name it first:   await command("pytest", "-q")'
         raise OrchcoreError(Problem("arguments", "command() names no program", None, (hint,)))
-    if rerun:
-        hint = "leave it out: no run can be resumed yet"
-        raise OrchcoreError(
-            Problem("not-available", "command(rerun=True) is not available yet", None, (hint,))
-        )
     line = CommandLine(
         tuple(os.fspath(part) for part in argv),
         Path(os.fspath(cwd)) if cwd is not None else Path(),

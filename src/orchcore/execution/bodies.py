@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from orchcore.agents.commands import CommandRequest, run_command
 from orchcore.collection.reach import own_parameters
-from orchcore.declarations.body import CommandLine, NodeFacts
+from orchcore.declarations.body import CommandLine, Node
 from orchcore.declarations.edges import UNSET, Marker, Param
 from orchcore.declarations.nodes import Callee
 from orchcore.errors import OrchcoreError, Problem
@@ -79,10 +79,10 @@ class RunningBody:
         self.agent: str | None = None
         self.counter = Counter(scene.office.book, TurnDesk(scene.office, attempt), self.spawn)
 
-    def facts(self) -> NodeFacts:
+    def facts(self) -> Node:
         """The running instance."""
         folders = self._scene.office.around.folders
-        return NodeFacts(
+        return Node(
             self._attempt.node,
             self._key,
             self._attempt.number,

@@ -19,7 +19,7 @@ from orchcore import (
     resource,
     use,
 )
-from orchcore.resources import NodeFacts, artifacts, node
+from orchcore.resources import Node, artifacts, node
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ async def checkout(base: str = param("HEAD"), folder: Path = use(artifacts)) -> 
 async def attempt(
     ai: Agent,
     folder: Path = use(checkout),
-    me: NodeFacts = use(node),
+    me: Node = use(node),
     task: str = param(),
 ) -> Attempt:
-    assert_type(me, NodeFacts)
+    assert_type(me, Node)
     await ai.ask(f"{task} (attempt {me.attempt} of {me.id})")
     tests = await command("pytest", "-q", cwd=folder, timeout="5m", check=False)
     assert_type(tests, Completed)
