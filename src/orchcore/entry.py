@@ -4,11 +4,31 @@ import asyncio
 import signal
 from collections.abc import Mapping
 from pathlib import Path
+from typing import overload
 
 from orchcore.declarations.sources import Source
 from orchcore.run_result import RunResult
 
 
+@overload
+async def run(
+    target: Source[object] | None = None,
+    /,
+    *,
+    params: Mapping[str, object] | None = ...,
+    agent: str | None = ...,
+    yes: bool = ...,
+) -> RunResult: ...
+@overload
+async def run(
+    target: str | None = None,
+    /,
+    *,
+    orchfile: Path | str,
+    params: Mapping[str, object] | None = ...,
+    agent: str | None = ...,
+    yes: bool = ...,
+) -> RunResult: ...
 async def run(
     target: Source[object] | str | None = None,
     /,
@@ -21,9 +41,10 @@ async def run(
     """Runs an orchfile, or one node of it with what that needs.
 
     Args:
-        target: A declared node, or what the command line takes; ``None`` runs everything.
-        orchfile: Its path, where *target* is no declared node: that has the module that declares
-            it. By default the nearest from the working directory upwards.
+        target: A declared node, whose module is the orchfile; beside *orchfile* what the command
+            line takes (``"review"``, ``"review:codex"``); ``None`` runs everything.
+        orchfile: A path; by default the nearest from the working directory upwards. A file that
+            the program has imported is run as imported.
         params: Values of the run's parameters.
         agent: Replaces every agent's name.
         yes: Answers every approval with yes; without it, runs with one end paused.
@@ -41,6 +62,25 @@ async def run(
     return await run_wanted(Wanted(target, orchfile, params or {}, agent, yes=yes))
 
 
+@overload
+def run_sync(
+    target: Source[object] | None = None,
+    /,
+    *,
+    params: Mapping[str, object] | None = ...,
+    agent: str | None = ...,
+    yes: bool = ...,
+) -> RunResult: ...
+@overload
+def run_sync(
+    target: str | None = None,
+    /,
+    *,
+    orchfile: Path | str,
+    params: Mapping[str, object] | None = ...,
+    agent: str | None = ...,
+    yes: bool = ...,
+) -> RunResult: ...
 def run_sync(
     target: Source[object] | str | None = None,
     /,

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext, suppres
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 from pydantic import SecretStr
@@ -16,7 +17,12 @@ from orchcore.agents.adapters.finder import find_adapters
 from orchcore.agents.tree import Trees
 from orchcore.agents.turn import LocalTurnRunner
 from orchcore.collection.gathering import Collection, collect, gather_nodes
+from orchcore.collection.loading import imports_of, load
+from orchcore.collection.reach import roots
 from orchcore.config import load_config
+from orchcore.declarations.gates import Approval
+from orchcore.declarations.nodes import Node
+from orchcore.declarations.resource import Resource
 from orchcore.errors import CollectionError, Problem, UsageError
 from orchcore.execution.control import Control
 from orchcore.execution.fitness import ensure_agents
@@ -76,20 +82,30 @@ class Wanted:
 
 async def run_wanted(wanted: Wanted, control: Control | None = None) -> RunResult:
     """Collects, plans and runs what *wanted* says; *control* may end it."""
-    if wanted.orchfile is not None and not isinstance(wanted.target, str | None):
+    collection, targets = _wanted_nodes(wanted)
+    plan = draft(collection, Request(targets, parameters=wanted.params, agent=wanted.agent))
+    return await execute(plan, RunSetup(yes=wanted.yes), control or Control())
+
+
+def _wanted_nodes(wanted: Wanted) -> tuple[Collection, tuple[str, ...]]:
+    target, orchfile = wanted.target, wanted.orchfile
+    if isinstance(target, str) and orchfile is None:
+        hint = f"run({target}) with the declared node, or run({target!r}, orchfile=...)"
+        raise UsageError(Problem("usage", f"run({target!r}): of which orchfile?", None, (hint,)))
+    if isinstance(target, str | None):
+        named = () if target is None else (target,)
+        file = None if orchfile is None else str(orchfile)
+        return collect(named, file, Path.cwd(), _as_imported), ()
+    if orchfile is not None:
         hint = "leave orchfile= out, or name the node:   run('name', orchfile=...)"
         message = "run(node, orchfile=...): a declared node has its orchfile already"
         raise UsageError(Problem("usage", message, None, (hint,)))
-    file = None if wanted.orchfile is None else str(wanted.orchfile)
-    targets: tuple[str, ...] = ()
-    if wanted.target is None or isinstance(wanted.target, str):
-        named = () if wanted.target is None else (wanted.target,)
-        collection = collect(named, file, Path.cwd())
-    else:
-        collection, target = _declaring(wanted.target)
-        targets = (target,)
-    plan = draft(collection, Request(targets, parameters=wanted.params, agent=wanted.agent))
-    return await execute(plan, RunSetup(yes=wanted.yes), control or Control())
+    return _declaring(target)
+
+
+def _as_imported(orchfile: Path) -> ModuleType:
+    """The program's own import of *orchfile*, whose nodes and classes it knows; else a new one."""
+    return next(iter(imports_of(orchfile)), None) or load(orchfile)
 
 
 async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
@@ -121,8 +137,7 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
             with told_prints(audience.publish) if setup.tell_prints else nullcontext():
                 played = await play(plan, around, control)
     states: dict[str, NodeState] = {id_: one.state for id_, one in played.endings.items()}
-    ids: Mapping[Any, str] = plan.ids
-    return RunResult(folder.id, played.exit_code, states, folder.path, played.values, ids)
+    return RunResult(folder.id, played.exit_code, states, folder.path, played.given.value)
 
 
 @contextmanager
@@ -161,19 +176,32 @@ def _argv(plan: Plan) -> tuple[str, ...]:
     return words
 
 
-def _declaring(target: Any) -> tuple[Collection, str]:
+def _declaring(target: object) -> tuple[Collection, tuple[str, ...]]:
     """The collection of the module that declares *target*, and its id there.
 
     Raises:
-        CollectionError: *target* is no phase of any module.
+        CollectionError: *target* is no node of any module.
     """
-    spec = getattr(target, "spec", None)
-    home = None if spec is None else inspect.getmodule(spec.fn)
-    if home is not None and home.__file__ is not None:
-        path = Path(home.__file__)
+    for home in _homes(target):
+        path = Path(str(home.__file__))
         collection = gather_nodes(path, vars(home), load_config(path.parent))
         for found in collection.found:
             if found.declared is target:
-                return collection, found.id
-    hint = "pass one of the orchfile's @phase or @agent functions, or its name"
-    raise CollectionError(Problem("unknown-target", f"{target!r} is no phase", None, (hint,)))
+                return collection, (found.id,)
+    name: str = getattr(target, "name", str(target)[:60])
+    made_from = " or ".join(dict.fromkeys(f"run({root.name})" for root in roots(target)))
+    if made_from and not isinstance(target, Node | Approval | Resource):
+        hint = f"{made_from}, and ask its result:   result.value({name})"
+    else:
+        hint = "pass one of the orchfile's phases or gates, bound at its top level"
+    raise CollectionError(Problem("unknown-target", f"'{name}' is no phase or gate", None, (hint,)))
+
+
+def _homes(target: object) -> tuple[ModuleType, ...]:
+    """The modules that may bind *target*: where it was written."""
+    if isinstance(target, Node) and target.spec.wired_at is None:
+        home = inspect.getmodule(target.spec.fn)
+        return () if home is None or home.__file__ is None else (home,)
+    if isinstance(target, Node) and target.spec.wired_at is not None:
+        return imports_of(Path(target.spec.wired_at[0]))
+    return imports_of(target.declared_at.path) if isinstance(target, Approval) else ()

@@ -1,11 +1,12 @@
 """What ``run`` gives back."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from orchcore.declarations.sources import Source
+from orchcore.errors import OrchcoreError, Problem, did_you_mean
 from orchcore.results import NodeState
 
 
@@ -24,8 +25,7 @@ class RunResult:
     exit_code: int
     states: Mapping[str, NodeState]
     folder: Path
-    _values: Mapping[Any, object]
-    _ids: Mapping[Any, str]
+    _value_of: Callable[[Source[Any]], object] = field(repr=False)
 
     @property
     def ok(self) -> bool:
@@ -33,17 +33,27 @@ class RunResult:
         return self.exit_code == 0
 
     def value[T](self, source: Source[T], /) -> T:
-        """What *source* gave.
+        """What *source* gave: a node, a gate, or what is made from them.
 
         Raises:
-            KeyError: It gave nothing, or is no node of this run.
-        """
-        return cast("T", self._values[source])
+            OrchcoreError: It gave nothing, was not run, or is a conversation.
 
-    def state(self, node: Source[object] | str, /) -> NodeState:
+        Example:
+            >>> result.value(plan.pick(lambda plan: plan.steps))
+        """
+        return cast("T", self._value_of(source))
+
+    def state(self, node: str, /) -> NodeState:
         """The state in which a node or instance ended.
 
+        Args:
+            node: Its id: ``"review"``, ``"review:codex"``.
+
         Raises:
-            KeyError: No such node.
+            OrchcoreError: No such node was run.
         """
-        return self.states[node if isinstance(node, str) else self._ids[node]]
+        if node in self.states:
+            return self.states[node]
+        hints = did_you_mean(str(getattr(node, "name", node)), self.states)
+        message = f"no phase or instance {node!r} was run"
+        raise OrchcoreError(Problem("unknown-target", message, None, hints))

@@ -1,9 +1,10 @@
 """From a module's namespace to a ``Collection``."""
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from orchcore.collection.discovery import find
@@ -17,6 +18,7 @@ from orchcore.declarations.resource import Resource
 from orchcore.errors import CollectionError, Location, Problem, shown_path
 
 type Declaration = Node | Approval
+type Importer = Callable[[Path], ModuleType]
 
 _UNFIT = re.compile(r"\W+")
 
@@ -60,15 +62,23 @@ class Collection:
         return self.orchfile.parent
 
 
-def collect(targets: Iterable[str], file: str | None, cwd: Path) -> Collection:
+def collect(
+    targets: Iterable[str], file: str | None, cwd: Path, imported: Importer = load
+) -> Collection:
     """Finds, imports and reads the orchfile that *targets*, *file* and *cwd* name.
+
+    Args:
+        targets: Words of a command line.
+        file: What ``-f`` says.
+        cwd: Where the search starts, absolute.
+        imported: Gives the module of the file; by default a new one.
 
     Raises:
         OrchcoreError: With every problem found.
     """
     asked = find(targets, file, cwd)
     config = load_config(asked.orchfile.parent)
-    namespace = vars(load(asked.orchfile))
+    namespace = vars(imported(asked.orchfile))
     return gather_nodes(asked.orchfile, namespace, config, asked.selectors)
 
 

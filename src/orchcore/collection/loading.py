@@ -13,6 +13,7 @@ from orchcore.declarations.location import line_at
 from orchcore.errors import CollectionError, Location, OrchcoreError, Problem, shown_path
 
 _OWN = str(Path(__file__).resolve().parent.parent)
+_PRIVATE = "_orchfile_"
 
 
 class _Fresh(SourceFileLoader):
@@ -37,7 +38,7 @@ def load(orchfile: Path) -> ModuleType:
         CollectionError: It cannot be read, has a syntax error, or raised.
     """
     digest = hashlib.sha256(str(orchfile).encode()).hexdigest()[:10]
-    name = f"_orchfile_{digest}"
+    name = f"{_PRIVATE}{digest}"
     spec = importlib.util.spec_from_file_location(
         name, orchfile, loader=_Fresh(name, str(orchfile))
     )
@@ -55,6 +56,21 @@ def load(orchfile: Path) -> ModuleType:
             raise
         raise _explained(error, orchfile) from None
     return module
+
+
+def imports_of(path: Path) -> tuple[ModuleType, ...]:
+    """The modules that the program itself has imported from *path*; mostly one or none."""
+    real = path.resolve()
+    return tuple(
+        module
+        for name, module in tuple(sys.modules.items())
+        if not name.startswith(_PRIVATE) and _is_at(module, real)
+    )
+
+
+def _is_at(module: ModuleType, real: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and file.endswith(real.name) and Path(file).resolve() == real
 
 
 def _explained(error: BaseException, orchfile: Path) -> OrchcoreError:

@@ -15,6 +15,7 @@ from orchcore.execution.choosing import AgentBook
 from orchcore.execution.control import Control
 from orchcore.execution.endings import Ending, Spent, Verdict, exit_code
 from orchcore.execution.gating import Gatekeeper
+from orchcore.execution.given import Given
 from orchcore.execution.janitor import Janitor
 from orchcore.execution.journalist import Journalist
 from orchcore.execution.limits import Slots, stood_still
@@ -36,12 +37,12 @@ class Played:
     Attributes:
         exit_code: As ``execution.md`` orders them.
         endings: Of every node and instance, by id.
-        values: Of every node that gave one, by declaration.
+        given: What its sources gave.
     """
 
     exit_code: int
     endings: Mapping[str, Ending]
-    values: Mapping[Any, object]
+    given: Given
 
 
 async def play(plan: Plan, around: Surroundings, control: Control) -> Played:
@@ -132,12 +133,7 @@ class _Run:
         endings = dict(_endings(self.scheduler.cells))
         code = self._exit_code()
         await self.journalist.commit(self._ended(code))
-        values = {
-            declared: cell.settled.result().value
-            for declared, cell in self.scheduler.cells.items()
-            if cell.settled.result().gave
-        }
-        return Played(code, endings, values)
+        return Played(code, endings, Given(self.plan, self.scheduler.cells, self.opened))
 
     def _exit_code(self) -> int:
         verdicts: list[Verdict] = []

@@ -161,5 +161,6 @@ class Rehearsal:
             environ=dict(os.environ),
         )
         played = await play(plan, around, control or Control())
-        values = {plan.ids[declared]: value for declared, value in played.values.items()}
+        ended = {node.id: played.endings[node.id] for node in plan.nodes}
+        values = {id_: ending.value for id_, ending in ended.items() if ending.gave}
         return Rehearsed(played.exit_code, played.endings, values, tuple(events))

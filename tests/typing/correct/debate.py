@@ -1,5 +1,6 @@
 """Two conversations argue; a third decides. Sessions carry the arguments on."""
 
+from pathlib import Path
 from typing import assert_type
 
 from pydantic import BaseModel
@@ -65,13 +66,15 @@ async def program() -> str:
     assert_type(result, RunResult)
     assert_type(result.value(judge), list[Verdict])
     assert_type(result.value(pro), Position)
-    if result.state(pro) == "passed" and result.ok:
+    if result.state("pro") == "passed" and result.ok:
         return result.value(pro.pick(lambda p: p.claim))
     return ""
 
 
-def sync_program() -> int:
-    return run_sync("debate", orchfile="orchfile.py").exit_code
+def sync_program(orchfile: Path) -> int:
+    assert_type(run_sync(), RunResult)
+    assert_type(run_sync(orchfile="orchfile.py", yes=True), RunResult)
+    return run_sync("judge:1", orchfile=orchfile).exit_code
 
 
 assert_type(pro.session, Source[Agent])

@@ -18,7 +18,7 @@ from orchcore import (
     run_sync,
     use,
 )
-from orchcore.resources import NodeFacts, artifacts, node
+from orchcore.resources import Node, artifacts, node
 from pipeline import (
     Database,
     Patch,
@@ -98,7 +98,7 @@ async def resources(
     f: Database = maybe(database),  # mistake: maybe-resource-as-certain
     g: str = use(artifacts),  # mistake: artifacts-as-str
     h: str = use(node),  # mistake: node-as-str
-    facts: NodeFacts = use(node),
+    facts: Node = use(node),
     i: list[str] = use(database.pick(lambda db: db.row())),  # mistake: resource-unknown-method
     j: Database = use(database.open("sqlite://")),  # mistake: use-of-an-opened-resource
 ) -> None:
@@ -122,9 +122,15 @@ async def program() -> None:
     _b: Review = result.value(review)  # mistake: result-of-a-fan-out-as-single
     _c = result.value("plan")  # mistake: result-by-name
     _d = result.value(measure)  # mistake: result-of-a-step
-    if result.state(plan) == "pased":  # mistake: state-typo
+    if result.state("plan") == "pased":  # mistake: state-typo
         print(result.value(plan).stps)  # mistake: result-unknown-attribute
     print(result.state(3))  # mistake: state-of-a-number
+    print(result.state(plan))  # mistake: state-of-a-node
+    await run("plan")  # mistake: run-by-name
+    run_sync("plan", yes=True)  # mistake: run-sync-by-name
+    await run(plan, orchfile="orchfile.py")  # mistake: run-node-with-orchfile
+    await run("plan", orchfile=3)  # mistake: run-orchfile-as-number
+    await run("plan", orchfile="orchfile.py")
     print(result.value(review)[0].nots)  # mistake: result-element-unknown-attribute
     print(result.values[plan])  # mistake: run-result-unknown-attribute
     await run(measure)  # mistake: run-a-step
