@@ -311,6 +311,43 @@ async def test_what_is_no_list_fails_the_node(tmp_path: Path) -> None:
     assert done.states["more"] == "blocked"
 
 
+async def test_a_product_that_is_too_large_fails_the_node(tmp_path: Path) -> None:
+    """Where the lists come during the run."""
+    body = """
+    @phase
+    async def many() -> list[int]: return list(range(1000))
+    @phase(parallel=2, cross=True)
+    async def work(x: int = each(many), y: int = each(many)) -> int: return x
+    """
+    done = await played(tmp_path, _dedent(body))
+    assert done.states == {"many": "passed", "work": "failed"}
+    assert "1000 x 1000 = 1,000,000 instances" in done.endings["work"].reason
+
+
+async def test_items_need_an_order_and_no_more(tmp_path: Path) -> None:
+    """A deque, an array, a class of one's own; known before the run or not."""
+    body = """
+    from array import array
+    from collections import deque
+    class Shelf:
+        def __iter__(self) -> Any: return iter((1, 2))
+        def __len__(self) -> int: return 2
+        def __contains__(self, value: object) -> bool: return True
+        def __getitem__(self, index: int) -> int: return (1, 2)[index]
+    @phase
+    async def shelf() -> Any: return Shelf()
+    @phase
+    async def queue() -> deque[int]: return deque([3, 4])
+    @phase(parallel=2)
+    async def work(
+        a: int = each(shelf), b: int = each(queue), c: int = each(Shelf()),
+        d: int = each(deque([5, 6])), e: int = each(array("i", [7, 8])),
+    ) -> tuple[int, ...]: return (a, b, c, d, e)
+    """
+    done = await played(tmp_path, _dedent(body))
+    assert done.values["work"] == [(1, 3, 1, 5, 7), (2, 4, 2, 6, 8)]
+
+
 async def test_lists_of_unequal_length_fail_before_any_instance(tmp_path: Path) -> None:
     """Those that are only known during the run."""
     body = """

@@ -80,6 +80,25 @@ def test_text_tells_every_fact_of_a_node(plan: Plan) -> None:
     assert re.search(r"orchfile\.py:\d+$", row(text, "art"))
 
 
+def test_instances_come_from_what_a_gate_is_bound_to(tmp_path: Path) -> None:
+    """By its id, as everywhere else."""
+    source = """\
+from orchcore import approve, each, phase
+
+@phase
+async def triage() -> list[int]: ...
+
+ok = approve(triage, "ok?", each=True)
+
+@phase(parallel=2)
+async def fix(x: int = each(ok)) -> int: ...
+"""
+    plan = plan_of(tmp_path, source)
+    assert "instances from each(ok)" in row(draw(plan, "text"), "fix")
+    assert "each(ok)" in draw(plan, "mermaid")
+    assert "instances from each(ok)" in table(plan)
+
+
 def test_list_shows_the_first_line_of_the_docstring(plan: Plan) -> None:
     """The list is for choosing: what a phase is for, not how it is wired."""
     assert row(listing(plan), "plan").endswith("Plans the work.")

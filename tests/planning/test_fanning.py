@@ -137,6 +137,16 @@ def test_copies_are_counted() -> None:
     assert _labels(Fan(3, 3, (), object())) == ["1", "2", "3"]
 
 
+def test_a_node_has_no_more_instances_than_a_limit() -> None:
+    """The number is told instead of making them."""
+    thousand = elements(range(1000), None)
+    with pytest.raises(FanError, match=r"1000 x 1000 = 1,000,000 instances; .* 100,000"):
+        expand(_fan(_axis("a"), _axis("b"), cross=True), [thousand, thousand])
+    assert len(expand(_fan(_axis("a"), _axis("b")), [thousand, thousand])) == 1000
+    with pytest.raises(FanError, match=r"1,000,000,000 instances"):
+        expand(Fan(10**9, 10**9, (), object()), [])
+
+
 def test_order_needs_known_labels() -> None:
     """An unknown label fails the node before its first instance."""
     with pytest.raises(FanError, match="'b' comes after 'z', which is no instance"):

@@ -11,6 +11,7 @@ from orchcore.declarations.edges import UNSET
 from orchcore.errors import CollectionError, UsageError
 from orchcore.planning.parameters import option_name, parameter_specs
 from orchcore.planning.plan import ParameterSpec
+from orchcore.planning.selection import known_instances
 from orchfiles import collected, planned, written
 
 ONE = "@phase\nasync def work({}) -> None: ...\n"
@@ -252,7 +253,7 @@ def test_one_name_must_mean_one_thing(tmp_path: Path) -> None:
     [
         ("model: str = param()", "the name of an orchcore option"),
         ("Yes: bool = param(False)", "the name of an orchcore option"),
-        ('x: str = param(name="not-fit")', "no identifier"),
+        ('x: str = param(name="not fit")', "no identifier"),
     ],
 )
 def test_names_that_cannot_be_options_are_refused(tmp_path: Path, declared: str, said: str) -> None:
@@ -262,10 +263,34 @@ def test_names_that_cannot_be_options_are_refused(tmp_path: Path, declared: str,
     assert caught.value.code == "parameter-name"
 
 
-def test_a_parameter_in_an_option_needs_a_name(tmp_path: Path) -> None:
-    """There is no parameter name to take."""
-    with pytest.raises(CollectionError, match="has no name"):
-        planned(tmp_path, "@phase(retries=param(1))\nasync def a() -> None: ...\n")
+def test_a_parameter_in_an_option_is_named_by_node_and_option(tmp_path: Path) -> None:
+    """Unless it has a name of its own; its value goes to that node alone."""
+    body = """
+    options = {"retries": param(1), "model": param("small")}
+    @agent(each(param(["codex"])), parallel=param(2), **options)
+    async def review(ai: Agent) -> None: ...
+    @agent(param("claude"), name="look-again", when=param(True), **options)
+    async def again(ai: Agent) -> None: ...
+    """
+    given = {"review_model": "large", "review_parallel": "3", "look_again_when": "false"}
+    given["review_agent"] = '["x", "y"]'
+    plan = planned(tmp_path, body, parameters=given)
+    review, again = plan.node("review"), plan.node("look-again")
+    assert {spec.name for spec in plan.specs} == {
+        *("review_agent", "review_parallel", "review_retries", "review_model"),
+        *("look_again_agent", "look_again_when", "look_again_retries", "look_again_model"),
+    }
+    assert (review.options.model, again.options.model) == ("large", "small")
+    assert (review.options.retries, again.options.cli, again.when) == (1, "claude", False)
+    assert known_instances(review) == ("review:x", "review:y")
+    assert review.fan is not None
+    assert review.fan.parallel == 3
+
+
+def test_a_name_may_have_dashes(tmp_path: Path) -> None:
+    """As its option is written; the parameter has ``_`` for them."""
+    body = ONE.format('url: str = param("a", name="db-url"), more: str = param("a", name="db_url")')
+    assert planned(tmp_path, body, parameters={"db_url": "b"}).parameters == {"db_url": "b"}
 
 
 def test_drawing_needs_no_values(tmp_path: Path) -> None:

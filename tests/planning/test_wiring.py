@@ -290,6 +290,36 @@ def test_the_instances_of_a_fan_out_are_a_list(tmp_path: Path) -> None:
             "one of them",
         ),
         (
+            "@phase(parallel=2, cross=True)\nasync def x(a: int = each(range(999)), b: int = each(range(999))) -> int: ...",
+            "too-many-instances",
+            "'x' has 999 x 999 = 998,001 instances; a node may have 100,000",
+            "fewer or shorter lists",
+        ),
+        (
+            "@phase(parallel=2)\nasync def x(a: int = each(b'ab')) -> int: ...",
+            "each-items",
+            "goes over a bytes",
+            "each([...])",
+        ),
+        (
+            "@phase\n@phase.step\nasync def x() -> int: ...",
+            "declared-twice",
+            "'x' is declared twice: by @phase above @phase.step",
+            "keep one: @phase makes a node, @phase.step what bodies call",
+        ),
+        (
+            "@agent('claude')\n@agent\nasync def x(ai: Agent) -> int: ...",
+            "declared-twice",
+            "by @agent above @agent",
+            "keep one",
+        ),
+        (
+            "@phase\n@agent\nasync def x(ai: Agent) -> int: ...",
+            "declared-twice",
+            "by @phase above @agent",
+            "keep one",
+        ),
+        (
             "@phase(parallel=2)\nasync def x(a: str = each(several, label=str)) -> int: ...",
             "each-label",
             "each(several) of 'x' keeps the labels",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Concatenate, Unpack, overload
+from typing import Any, Concatenate, Unpack, cast, overload
 
 from orchcore.declarations.agent import Agent
 from orchcore.declarations.nodes import (
     AgentFanPhase,
     AgentPhase,
     AgentStep,
+    Declared,
     FanPhase,
     Phase,
     Spec,
@@ -75,7 +76,9 @@ class _OneAgentStep(_Pending):
 
 
 def _function(args: tuple[Any, ...]) -> Callable[..., Any] | None:
-    return args[0] if args and callable(args[0]) else None
+    first = args[0] if args else None
+    # what is declared already counts as one: planning then says so
+    return first if callable(first) or isinstance(cast("object", first), Declared) else None
 
 
 class PhaseDecorator:

@@ -6,8 +6,8 @@ reads: the bargain of ``dataclasses.field()``. A marker that is used as a value 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, cast, overload
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol, TypeGuard, cast, overload
 
 from orchcore.declarations.location import caller, line_at
 from orchcore.declarations.sources import FanOut, FanSettled, Settled, Source
@@ -24,12 +24,26 @@ UNSET: Any = _Unset()
 
 
 class Items[T](Protocol):
-    """A list, tuple, range or Sequence; not str, set or dict (they have no order or no items)."""
+    """A list, tuple, range, deque or a class of one's own; not str or set: they lack a part of it.
+
+    A dict that has int keys fits, too, so what takes items refuses mappings by itself.
+    """
 
     def __iter__(self) -> Iterator[T]: ...
     def __len__(self) -> int: ...
     def __contains__(self, value: object, /) -> bool: ...  # a str contains only str
-    def __getitem__(self, index: slice, /) -> Sequence[T]: ...  # a dict has no slices
+    def __getitem__(self, index: int, /) -> T: ...
+
+
+class NoItems:
+    """What a type checker takes ``each`` of a mapping for; it fits no parameter."""
+
+
+def are_items(value: object) -> TypeGuard[Items[object]]:
+    """Whether *value* has items in an order, as ``Items`` says."""
+    if isinstance(value, str | bytes | bytearray | Mapping | type):
+        return False
+    return all(hasattr(value, name) for name in ("__iter__", "__len__", "__getitem__"))
 
 
 class Marker:
@@ -136,7 +150,7 @@ class Param(Marker):
 
     Attributes:
         default: Its default; ``UNSET`` makes it required.
-        name: Its name where the parameter's own is not meant.
+        name: Its name where the parameter's own is not meant, with ``_`` for ``-``.
         env: The variable that gives it where the command line does not.
         help: One line for ``--help``.
     """
@@ -146,7 +160,7 @@ class Param(Marker):
     def __init__(self, default: object, name: str, env: str, help: str) -> None:  # noqa: A002
         super().__init__()
         self.default = default
-        self.name = name
+        self.name = str(name).replace("-", "_")
         self.env = env
         self.help = help
 
@@ -190,6 +204,14 @@ def each[T](
     after: Callable[[T], Items[str]] | None = None,
 ) -> T: ...
 @overload
+def each(
+    items: Source[Mapping[Any, Any]] | Mapping[Any, Any],
+    /,
+    *,
+    label: Any = None,
+    after: Any = None,
+) -> NoItems: ...
+@overload
 def each[T](
     items: Source[Items[T]] | Items[T],
     /,
@@ -223,7 +245,8 @@ def param(default: Any = UNSET, /, *, name: str = "", env: str = "", help: str =
 
     Args:
         default: Its default, and its type where the parameter has no annotation.
-        name: The option's name; by default the parameter's.
+        name: The option's name; by default the parameter's, and in an option of a node that of
+            node and option: ``--review-model``.
         env: A variable that gives it where the command line does not.
         help: One line for ``--help``.
 

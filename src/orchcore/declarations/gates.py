@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, overload
 
-from orchcore.declarations.edges import Items
+from orchcore.declarations.edges import Items, NoItems
 from orchcore.declarations.location import caller, line_at
 from orchcore.declarations.sources import FanOut, Source
 from orchcore.errors import Location
@@ -48,6 +48,10 @@ class FanGate[T](Approval, FanOut[T]):
     per_item = True
 
 
+@overload
+def approve(
+    source: Source[Mapping[Any, Any]], /, question: Any, *, each: Literal[True]
+) -> NoItems: ...
 @overload
 def approve[T](
     source: Source[Items[T]], /, question: str | Callable[[T], str], *, each: Literal[True]

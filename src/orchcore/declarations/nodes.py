@@ -72,7 +72,8 @@ class Declared:
     @cached_property
     def declared_at(self) -> Location:
         """The ``def`` line."""
-        return function_at(self.spec.fn)
+        fn: object = self.spec.fn
+        return fn.declared_at if isinstance(fn, Declared) else function_at(self.spec.fn)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"

@@ -4,12 +4,12 @@
 instances there are, ``own`` waits for what one instance alone needs.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from orchcore.collection.reach import roots
-from orchcore.declarations.edges import Each
+from orchcore.declarations.edges import Each, are_items
 from orchcore.declarations.resource import Resource
 from orchcore.declarations.sources import FanSettled
 from orchcore.execution.attempts import OPTIONS, Late, option_input
@@ -140,11 +140,11 @@ class InputDesk:
         found = await self._resolver.source(cast("Any", source), self._opened)
         if isinstance(found, Missing):
             return found
-        listed: Any = found.value
-        if not isinstance(listed, Sequence) or isinstance(listed, str | bytes):
+        listed = found.value
+        if not are_items(listed):
             detail = f"{axis.edge.shown()} needs a list, got {type(listed).__name__}"
             return Missing("failed", detail, Failure("error", detail))
-        items: tuple[object, ...] = tuple(cast("Any", listed))
+        items = tuple(listed)
         return _named(axis, items), items
 
     async def _resolved(

@@ -1,13 +1,14 @@
 """What each ``each`` of a node goes over, and which axes belong together."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from orchcore.declarations.edges import Each, Param
+from orchcore.declarations.edges import Each, Param, are_items
 from orchcore.declarations.gates import FanGate
 from orchcore.declarations.nodes import Node
 from orchcore.declarations.sources import FanOut, FanSession, FanSettled, Source
 from orchcore.errors import Location, Problem
+from orchcore.planning.fanning import too_many
 from orchcore.planning.plan import Axis, Fan, PlannedNode
 
 
@@ -38,8 +39,7 @@ def axis(edge: Each, parameter: str, values: Mapping[str, object], fans: Mapping
         return Axis(edge, "fan", fans[root].origin if root in fans else root)
     if isinstance(source, Source):
         return Axis(edge, "source", cast("Any", source))
-    listed = isinstance(source, Sequence) and not isinstance(source, str)  # else: reported
-    values_here = tuple(cast("Sequence[object]", source)) if listed else ()
+    values_here = tuple(source) if are_items(source) else ()  # else: reported
     return Axis(edge, "list", ("list", id(cast("Any", source))), values_here)
 
 
@@ -56,6 +56,10 @@ def axis_problems(node: PlannedNode, each: tuple[tuple[str, Each], ...]) -> Iter
         for name, edge in each:
             yield _not_parallel(node, name, edge)
         return
+    sizes = [len(axis.items) for axis in node.fan.axes]
+    if all(axis.kind == "list" for axis in node.fan.axes) and (many := too_many(node.fan, sizes)):
+        hint = "fewer or shorter lists; without cross=True they pair up"
+        yield Problem("too-many-instances", f"'{node.id}' has {many}", node.where, (hint,))
     lengths = {axis.origin: len(axis.items) for axis in node.fan.axes if _known(axis)}
     if not node.fan.cross and len(set(lengths.values())) > 1:
         counts = " and ".join(map(str, lengths.values()))

@@ -17,7 +17,7 @@ from orchcore.planning import wiring
 from orchcore.planning.annotations import hints
 from orchcore.planning.axes import axis, axis_problems, origin
 from orchcore.planning.options import fan_options, filled, node_options, option_problems
-from orchcore.planning.parameters import gathered, missing, validated
+from orchcore.planning.parameters import gathered, missing, option_parameter, validated
 from orchcore.planning.plan import Fan, NodeOptions, Plan, PlannedNode, Wire
 from orchcore.planning.selection import Selection, known_instances, select
 
@@ -167,7 +167,8 @@ class _Bench:
         return self._fanned(node, declared)
 
     def _when(self, declared: Node, found: Found) -> Condition | bool:
-        when = filled(declared.spec.options.get("when", True), self._values)
+        name = option_parameter(found.id, "when")
+        when = filled(declared.spec.options.get("when", True), name, self._values)
         if isinstance(when, Condition | bool):
             return when
         if when is UNSET:
@@ -182,7 +183,7 @@ class _Bench:
         if isinstance(declared, FanOut):
             options, wrong = fan_options(declared, node.id, self._values)
             self.problems += wrong
-            axes = tuple(axis(edge, name, self._values, self._fans) for name, edge in each)
+            axes = tuple(axis(edge, name, self._values, self._fans) for _, name, edge in each)
             copies = None if axes else options.parallel
             fan = Fan(
                 options.parallel,
@@ -196,7 +197,7 @@ class _Bench:
             self._fans[declared] = fan
             node = replace(node, fan=fan)
             self.problems += _shared_edits(node)
-        self.problems += axis_problems(node, each)
+        self.problems += axis_problems(node, tuple((shown, edge) for shown, _, edge in each))
         self.problems += _quorum_problem(node)
         return node
 
@@ -206,13 +207,15 @@ def _place(problem: Problem) -> tuple[str, int]:
     return ("", 0) if where is None else (str(where.path), where.line)
 
 
-def _each(node: PlannedNode) -> Iterator[tuple[str, Each]]:
+def _each(node: PlannedNode) -> Iterator[tuple[str, str, Each]]:
+    """Every ``each`` of *node*: where it stands, what a parameter there is called, and itself."""
     options = node.options
-    edges = [(wire.parameter, wire.edge) for wire in node.wires]
-    edges += [("agent", options.cli), ("model", options.model), ("cwd", options.cwd)]
-    for name, edge in edges:
+    for wire in node.wires:
+        if isinstance(wire.edge, Each):
+            yield wire.parameter.replace(CONVERSATION, "ai"), wire.parameter, wire.edge
+    for name, edge in (("agent", options.cli), ("model", options.model), ("cwd", options.cwd)):
         if isinstance(edge, Each):
-            yield name.replace(CONVERSATION, "ai"), edge
+            yield name, option_parameter(node.id, name), edge
 
 
 def _needed(node: PlannedNode) -> Iterator[Root]:

@@ -38,7 +38,7 @@ def text(plan: Plan) -> str:
             facts.role_text(node, plan),
             _joined(
                 facts.needs_text(node),
-                facts.instances_text(node),
+                facts.instances_text(node, plan),
                 facts.parallel_text(node),
                 facts.when_text(node),
                 f"tags {', '.join(map(facts.one_line, node.options.tags))}"
@@ -59,7 +59,7 @@ def listing(plan: Plan) -> str:
         (
             facts.one_line(node.id),
             facts.role_text(node, plan),
-            facts.instances_text(node),
+            facts.instances_text(node, plan),
             _summary(node),
         )
         for node in plan.nodes
@@ -143,7 +143,7 @@ def _label(node: PlannedNode, plan: Plan) -> Iterable[str]:
     lines = (
         node.id,
         facts.role_text(node, plan),
-        facts.instances_text(node),
+        facts.instances_text(node, plan),
         facts.when_text(node),
     )
     return filter(None, map(facts.one_line, lines))

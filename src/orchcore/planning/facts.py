@@ -56,13 +56,13 @@ def needs_text(node: PlannedNode) -> str:
     return f"needs {', '.join(map(one_line, node.needs))}" if node.needs else ""
 
 
-def instances_text(node: PlannedNode) -> str:
+def instances_text(node: PlannedNode, plan: Plan) -> str:
     """``2 instances: codex, claude``; empty outside a fan-out."""
     if node.fan is None:
         return ""
     known = known_instances(node)
     if known is None:
-        return f"instances from {', '.join(_origins(node.fan))}{_only(node.fan)}"
+        return f"instances from {', '.join(_origins(node.fan, plan))}{_only(node.fan)}"
     labels = [one_line(id_[len(node.id) + 1 :]) for id_ in known]
     more = ", ..." if len(labels) > _LISTED else ""
     listed = f": {', '.join(labels[:_LISTED])}{more}" if node.fan.axes or node.fan.only else ""
@@ -112,9 +112,10 @@ def duration_text(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
-def _origins(fan: Fan) -> Iterator[str]:
+def _origins(fan: Fan, plan: Plan) -> Iterator[str]:
     for axis in fan.axes:
-        yield one_line(axis.edge.shown())
+        bound = plan.ids.get(axis.edge.source) if axis.kind != "list" else None
+        yield one_line(axis.edge.shown() if bound is None else f"each({bound})")
 
 
 def _only(fan: Fan) -> str:

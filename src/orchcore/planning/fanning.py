@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 from itertools import product
+from math import prod
 from pathlib import PurePath
 from typing import Any
 
 from orchcore.planning.plan import Axis, Fan
 
+MAX_INSTANCES = 100_000
+"""Of one node: more would be a list that was multiplied by mistake."""
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9._/@%=-]+")
 
 
 class FanError(ValueError):
-    """Instances cannot be made: lists of unequal length, unknown labels, a cycle."""
+    """Instances cannot be made: unequal lists, unknown labels, a cycle, too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,13 @@ def expand(fan: Fan, per_axis: Sequence[Sequence[Element]]) -> tuple[Shape, ...]
     are zipped, or multiplied with ``cross``.
 
     Raises:
-        FanError: Lists that are zipped differ in length.
+        FanError: Lists that are zipped differ in length, or there are too many instances.
     """
+    groups = _groups(fan, per_axis)
+    if (many := too_many(fan, [len(group) for group in groups])) is not None:
+        raise FanError(many)
     if fan.copies is not None:
         return tuple(Shape(str(n + 1), n, ()) for n in range(fan.copies))
-    groups = _groups(fan, per_axis)
     rows = list(product(*groups)) if fan.cross else _zipped(groups, fan)
     own_origin = len(groups) > 1
     labels = _unique([_label(row, fan.cross) for row in rows])
@@ -90,6 +96,15 @@ def expand(fan: Fan, per_axis: Sequence[Sequence[Element]]) -> tuple[Shape, ...]
         Shape(label, index if own_origin else row[0].position, _picks(row, len(per_axis)))
         for index, (row, label) in enumerate(zip(rows, labels, strict=True))
     )
+
+
+def too_many(fan: Fan, sizes: Sequence[int]) -> str | None:
+    """What is wrong with the number of instances that lists of these *sizes* make, if anything."""
+    count = fan.copies or (prod(sizes) if fan.cross else max(sizes, default=0))
+    if count <= MAX_INSTANCES:
+        return None
+    times = f"{' x '.join(map(str, sizes))} = " if fan.cross and not fan.copies else ""
+    return f"{times}{count:,} instances; a node may have {MAX_INSTANCES:,}"
 
 
 def ordered(labels: Sequence[str], after: Mapping[str, Sequence[str]]) -> None:

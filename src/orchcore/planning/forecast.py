@@ -42,7 +42,7 @@ def table(plan: Plan) -> str:
             facts.one_line(decision.node),
             facts.role_text(by_id[decision.node], plan),
             decision.reason,
-            _limits(by_id[decision.node]),
+            _limits(by_id[decision.node], plan),
         )
         for decision in decisions(plan)
     ]
@@ -58,8 +58,8 @@ def turns(plan: Plan) -> str:
     return "0: no phase here has an agent"
 
 
-def _limits(node: PlannedNode) -> str:
-    parts = (facts.instances_text(node), facts.parallel_text(node), facts.limits_text(node))
+def _limits(node: PlannedNode, plan: Plan) -> str:
+    parts = (facts.instances_text(node, plan), facts.parallel_text(node), facts.limits_text(node))
     return "; ".join(filter(None, parts))
 
 

@@ -14,6 +14,7 @@ from orchcore.declarations.nodes import Callee, Declared
 from orchcore.declarations.options import AgentFanOptions, AgentOptions, PhaseOptions
 from orchcore.declarations.sources import Source
 from orchcore.errors import Problem, UsageError, did_you_mean
+from orchcore.planning.parameters import option_parameter
 from orchcore.planning.plan import NodeOptions
 from orchcore.policies import Permission, duration_s
 
@@ -107,14 +108,21 @@ def option_problems(declared: Declared, id_: str) -> Iterator[Problem]:
             yield Problem("unknown-option", message, declared.declared_at, hints)
 
 
-def filled(value: object, values: Mapping[str, object]) -> object:
-    """*value*, or the parameter's value where it is one."""
-    return values.get(value.name, value.default) if isinstance(value, Param) else value
+def filled(value: object, parameter: str, values: Mapping[str, object]) -> object:
+    """*value*, or the parameter's value where it is one; *parameter* names it if nothing does."""
+    if not isinstance(value, Param):
+        return value
+    return values.get(value.name or parameter, value.default)
 
 
-def _given(options: Mapping[str, object], values: Mapping[str, object]) -> dict[str, object]:
+def _given(
+    options: Mapping[str, object], id_: str, values: Mapping[str, object]
+) -> dict[str, object]:
     """*options* with parameters filled in, without those that wait for a missing parameter."""
-    every = {name: filled(option, values) for name, option in options.items()}
+    every = {
+        name: filled(option, option_parameter(id_, name), values)
+        for name, option in options.items()
+    }
     return {name: value for name, value in every.items() if value is not UNSET}
 
 
@@ -131,8 +139,8 @@ def node_options(
     spec = declared.spec
     if not spec.options and spec.cli is None:
         return _PLAIN, ()
-    raw = _given(spec.options, values)
-    cli = None if (asked := filled(spec.cli, values)) is UNSET else asked
+    raw = _given({**spec.options, "agent": spec.cli}, id_, values)
+    cli = raw.get("agent")
     try:
         checked = _Checked.model_validate(raw)
     except ValidationError as error:
@@ -186,7 +194,7 @@ def fan_options(
 ) -> tuple[FanChecked, tuple[Problem, ...]]:
     """The checked options beside ``parallel``."""
     spec = declared.spec
-    raw = _given({**spec.options, "parallel": spec.parallel}, values)
+    raw = _given({**spec.options, "parallel": spec.parallel}, id_, values)
     try:
         return FanChecked.model_validate(raw), ()
     except ValidationError as error:

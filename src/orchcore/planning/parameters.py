@@ -1,5 +1,6 @@
 """The run's parameters: gathered from every edge, typed, validated."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import GenericAlias
@@ -117,8 +118,9 @@ def _of_declared(declared: Declared, user: str) -> Iterator[_Use]:
     for name, parameter in signature(declared).items():
         edge = declared.spec.bound.get(name, parameter.default)
         yield from _of_edge(edge, name, annotations.get(name), user)
-    for option in (declared.spec.cli, declared.spec.parallel, *declared.spec.options.values()):
-        yield from _of_edge(option, "", None, user)
+    own = {"agent": declared.spec.cli, "parallel": declared.spec.parallel}
+    for option, edge in {**own, **declared.spec.options}.items():
+        yield from _of_edge(edge, option_parameter(user, option), None, user)
 
 
 def _of_edge(edge: object, name: str, annotation: Any, user: str) -> Iterator[_Use]:
@@ -156,10 +158,12 @@ def _identity(spec: ParameterSpec) -> tuple[Any, str]:
     return plain(spec.annotation), repr(spec.default)
 
 
+def option_parameter(user: str, option: str) -> str:
+    """The name of a ``param()`` without one in an *option* of a node or step: ``review_model``."""
+    return re.sub(r"\W", "_", f"{user}_{option}")
+
+
 def _name_problem(use: _Use, spec: ParameterSpec) -> Problem | None:
-    if not use.name:
-        message = f"a param() in the options of '{use.user}' has no name"
-        return Problem("parameter-name", message, spec.where, ('param(..., name="reviewer")',))
     if not use.name.isidentifier():
         message = f"the parameter's name '{use.name}' is no identifier"
         return Problem("parameter-name", message, spec.where, ("letters, digits and _ only",))

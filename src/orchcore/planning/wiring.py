@@ -1,7 +1,8 @@
 """Binding: every parameter of every node to its edge, or a problem."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, cast
 
 from orchcore.collection.gathering import Collection, Found
@@ -14,7 +15,7 @@ from orchcore.collection.reach import (
     unwired,
 )
 from orchcore.declarations.agent import Agent
-from orchcore.declarations.edges import UNSET, Each, Marker, Maybe, Param, Use
+from orchcore.declarations.edges import UNSET, Each, Marker, Maybe, Param, Use, are_items
 from orchcore.declarations.location import line_at
 from orchcore.declarations.nodes import Callee, Declared, Node
 from orchcore.declarations.resource import Resource
@@ -66,6 +67,10 @@ def problems(collection: Collection) -> Iterator[Problem]:
 
 def _function_problems(declared: Declared, name: str) -> Iterator[Problem]:
     spec = declared.spec
+    inner: object = spec.fn
+    if isinstance(inner, Declared):
+        yield _decorated_twice(declared, inner, name)
+        return
     if not inspect.iscoroutinefunction(spec.fn):
         kind = "an async generator" if inspect.isasyncgenfunction(spec.fn) else "not async"
         hint = f"write   async def {getattr(spec.fn, '__name__', name)}(...)"
@@ -81,6 +86,15 @@ def _function_problems(declared: Declared, name: str) -> Iterator[Problem]:
             declared.declared_at,
             (hint,),
         )
+
+
+def _decorated_twice(declared: Declared, inner: Declared, name: str) -> Problem:
+    above, below = (
+        f"@{one.spec.role}{'.step' if isinstance(one, Callee) else ''}" for one in (declared, inner)
+    )
+    hint = f"keep one: @{inner.spec.role} makes a node, @{inner.spec.role}.step what bodies call"
+    message = f"'{name}' is declared twice: by {above} above {below}"
+    return Problem("declared-twice", message, inner.declared_at, (hint,))
 
 
 def _takes_agent(declared: Declared) -> bool:
@@ -200,13 +214,11 @@ def _each_problem(source: object, found: Found) -> Iterator[Problem]:
         if default is not UNSET and not isinstance(default, list | tuple):
             message = f"each(param({default!r})) of phase '{found.id}' goes over no list"
             yield Problem("each-items", message, found.where, (f"each(param([{default!r}]))",))
-    elif isinstance(source, list | tuple | range):
-        return
-    elif isinstance(source, str | set | frozenset | dict):
+    elif isinstance(source, str | bytes | AbstractSet | Mapping):
         kind = type(cast("object", source)).__name__
         message = f"each(...) of phase '{found.id}' goes over a {kind}, which has no list of items"
         yield Problem("each-items", message, found.where, ("write a list:   each([...])",))
-    elif isinstance(source, Marker | Callee) or not isinstance(source, Sequence):
+    elif isinstance(source, Marker) or not are_items(source):
         yield from _source_problem(source, found, "each")
 
 

@@ -1,5 +1,7 @@
 """Per item, without a barrier: each file is read, approved, fixed and checked on its own."""
 
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import assert_type
 
@@ -52,6 +54,49 @@ async def tally(checks: list[bool] = use(check), smells: list[Smell] = use(all_a
     return f"{sum(checks)} of {len(smells)}"
 
 
+class Shelf:
+    """Items in an order, and no more than that."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter((1, 2))
+
+    def __len__(self) -> int:
+        return 2
+
+    def __contains__(self, value: object, /) -> bool:
+        return value in (1, 2)
+
+    def __getitem__(self, index: int, /) -> int:
+        return (1, 2)[index]
+
+
+@phase
+async def shelf() -> Shelf:
+    return Shelf()
+
+
+@phase
+async def queue() -> deque[str]:
+    return deque(["a", "b"])
+
+
+kept = approve(shelf, "Keep it?", each=True)
+
+
+@phase(parallel=3)
+async def sorted_out(
+    queued: str = each(queue),
+    stored: int = each(shelf),
+    listed: str = each(deque(["a", "b"])),
+    shelved: int = each(Shelf()),
+) -> str:
+    return f"{queued}{stored}{listed}{shelved}"
+
+
+assert_type(each(deque([1])), int)
+assert_type(each(Shelf()), int)
+assert_type(each(queue), str)
+assert_type(kept, FanOut[int])
 assert_type(chosen, FanOut[Smell])
 assert_type(asked, FanOut[str])
 assert_type(all_at_once, Source[list[Smell]])

@@ -26,7 +26,7 @@ async def audit(ai: Agent, plan: Plan, lens: str) -> Audit:
     return await ai.ask(f"Audit for {lens}: {plan.steps}", Audit)
 
 
-@agent("claude", budget=2.5, retries=2)
+@agent("claude", retries=2)
 async def plan(
     ai: Agent,
     task: str = param(help="what to build"),

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from orchcore import Agent, FanOut, agent, each, maybe, param, phase, use
+from orchcore import Agent, FanOut, agent, approve, each, maybe, param, phase, use
 from pipeline import (
     Patch,
     Plan,
@@ -68,6 +68,8 @@ async def elements(
     w: Task = each(use(tasks.pick(lambda ts: ts[0]))),  # mistake: each-of-one-used-value
     y: str = each(["a"], parallel=2),  # mistake: parallel-in-each
     z: Task = each(maybe(tasks)),  # mistake: each-of-a-maybe
+    aa: int = each(approve(weights, "Go?", each=True)),  # mistake: each-of-a-gate-of-a-dict
+    ab: str = each(frozenset(["a"])),  # mistake: each-of-a-frozenset
     x: str = each(enumerate(["a"])),  # mistake: each-of-an-iterator
 ) -> None: ...
 

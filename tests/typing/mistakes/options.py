@@ -63,6 +63,7 @@ e9 = agent(tags=["slow", None])(body)  # mistake: tags-of-another-type
 f1 = agent(fallback="codex")(body)  # mistake: fallback-as-str
 f2 = agent(on_rate_limit="retry")(body)  # mistake: on-rate-limit-typo
 f3 = agent(recovery="retry")(body)  # mistake: recovery-typo
+budgeted = agent(budget=2.5)(body)
 f4 = agent(budget="5 USD")(body)  # mistake: budget-as-str
 f5 = agent(cache="yes")(body)  # mistake: cache-as-str
 f6 = agent(model=use(review))(body)  # mistake: model-of-a-fan-out
