@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -261,8 +261,9 @@ async def test_a_stream_that_is_held_names_its_remedy(tmp_path: Path) -> None:
 
 async def test_a_declared_node_takes_no_orchfile() -> None:
     """It has one already."""
+    run: Any = orchcore.run
     with pytest.raises(UsageError, match="has its orchfile already"):
-        await orchcore.run(alone, orchfile="other.py")
+        await run(alone, orchfile="other.py")
 
 
 @phase

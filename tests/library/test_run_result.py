@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -58,6 +59,13 @@ def imports(tmp_path: Path) -> Iterator[Callable[[str], ModuleType]]:
         del sys.modules[name]
 
 
+_steps: Callable[[Any], list[str]] = attrgetter("steps")
+
+
+def _first(plan: Any) -> object:
+    return plan.steps[0]
+
+
 def _sources(module: Any) -> dict[str, tuple[Source[Any], object]]:
     plan = module.Plan(steps=["dig", "fill"])
     ok = orchcore.Ok
@@ -66,14 +74,14 @@ def _sources(module: Any) -> dict[str, tuple[Source[Any], object]]:
         "fan-out": (module.work, ["DIG", "FILL"]),
         "gate": (module.approved, plan),
         "item gate": (module.checked, ["DIG", "FILL"]),
-        "part": (module.plan.pick(lambda p: p.steps[0]), "dig"),
-        "part of a part": (module.plan.pick(lambda p: p.steps).pick(len), 2),
+        "part": (module.plan.pick(_first), "dig"),
+        "part of a part": (module.plan.pick(_steps).pick(len), 2),
         "part of a fan-out": (module.work.pick(len), 2),
         "first": (module.empty | module.plan, plan),
         "outcome": (settled(module.plan), ok("plan", plan)),
         "outcome of a part": (settled(module.work.pick(len)), ok("work.pick", 2)),
         "outcomes": (settled(module.work), [ok("DIG".lower(), "DIG"), ok("fill", "FILL")]),
-        "copy": (module.again.pick(lambda p: p.steps), ["again", "fill"]),
+        "copy": (module.again.pick(_steps), ["again", "fill"]),
     }
 
 
@@ -95,7 +103,7 @@ async def test_a_node_of_another_import_is_found_by_its_declaration(
     result = await orchcore.run("one", orchfile=tmp_path / "orchfile.py", yes=True)
     later = imports("imported_later")
     assert result.value(later.work) == ["DIG", "FILL"]
-    assert result.value(later.plan.pick(lambda p: p.steps)) == ["dig", "fill"]
+    assert result.value(later.plan.pick(_steps)) == ["dig", "fill"]
     assert result.value(later.approved).steps == ["dig", "fill"]
     with pytest.raises(OrchcoreError, match="'empty' was not selected"):
         result.value(later.empty)
@@ -111,7 +119,7 @@ async def test_what_has_no_value_is_named(imports: Any) -> None:
     refused: list[tuple[Any, str]] = [
         (module.work, f"'work' gave nothing: {broken}"),
         (module.work.pick(len), f"'work.pick' gave nothing: {broken}"),
-        (module.plan.pick(lambda p: p.none), "'plan.pick' gave nothing: plan.pick raised"),
+        (module.plan.pick(attrgetter("none")), "'plan.pick' gave nothing: plan.pick raised"),
         (module.empty, "'empty' was not selected, so it gave nothing"),
         (module.talk.session, "'talk.session' is a conversation"),
         (settled(module.talk.session), "is a conversation"),
