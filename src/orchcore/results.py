@@ -127,7 +127,8 @@ class TurnResult:
         events: How many events of each kind were read.
         unknown_events: How many lines had a type the adapter does not know.
         malformed_lines: How many lines were not JSON.
-        truncated: Whether the stream ended in the middle of a line or without its final event.
+        truncated: Whether the stream ended in the middle of a line, or had begun and ended without
+            its final event.
         exit_code: The process's; negative for a signal; ``None`` if it never started.
         warnings: What a person should know although the turn counts.
     """

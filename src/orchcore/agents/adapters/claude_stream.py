@@ -111,7 +111,7 @@ class ClaudeParser:
             events=dict(self._tally.events),
             unknown_events=self._tally.unknown,
             malformed_lines=self._tally.malformed,
-            truncated=bool(ending.cut_line) or last is None or self._unfinished,
+            truncated=self._tally.cut(ending, final=last is not None and not self._unfinished),
             exit_code=ending.exit_code,
         )
 

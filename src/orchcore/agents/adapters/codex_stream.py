@@ -114,7 +114,7 @@ class CodexParser:
             events=dict(self._tally.events),
             unknown_events=self._tally.unknown,
             malformed_lines=self._tally.malformed,
-            truncated=bool(ending.cut_line) or self._final is None,
+            truncated=self._tally.cut(ending, final=self._final is not None),
             exit_code=ending.exit_code,
             warnings=tuple(f"Codex refused a tool call: {reason}" for reason in refused),
         )

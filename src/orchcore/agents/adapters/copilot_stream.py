@@ -129,7 +129,7 @@ class CopilotParser:
             events=dict(self._tally.events),
             unknown_events=self._tally.unknown,
             malformed_lines=self._tally.malformed,
-            truncated=bool(ending.cut_line) or self._result is None,
+            truncated=self._tally.cut(ending, final=self._result is not None),
             exit_code=ending.exit_code,
             warnings=() if failure else self._warnings(),
         )

@@ -100,7 +100,7 @@ class GeminiParser:
             events=dict(self._tally.events),
             unknown_events=self._tally.unknown,
             malformed_lines=self._tally.malformed,
-            truncated=bool(ending.cut_line) or final is None,
+            truncated=self._tally.cut(ending, final=final is not None),
             exit_code=ending.exit_code,
             warnings=(_GUESSED,) if guessed and not failure else (),
         )

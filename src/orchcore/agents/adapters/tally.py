@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchcore.agents.adapters.json_fields import Fields
+from orchcore.agents.adapters.protocol import Ending
 from orchcore.events import AgentEvent, ToolEnded
 
 type Reader = Callable[[Fields], Sequence[AgentEvent]]
@@ -50,3 +51,10 @@ class Tally:
             if isinstance(event, ToolEnded):
                 self.tools.append((event.name, event.ok))
         return events
+
+    def cut(self, ending: Ending, *, final: bool) -> bool:
+        """Whether the stream was cut: in the middle of a line, or before its *final* event.
+
+        One that never began is not: its process could not do what it was asked.
+        """
+        return bool(ending.cut_line) or (self.known > 0 and not final)
