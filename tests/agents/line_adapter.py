@@ -1,7 +1,7 @@
 """A small agent CLI for tests: a Python script that prints JSON lines, and its adapter.
 
 A line is an object with one key: ``say``, ``part``, ``tool``, ``done``, ``denied``, ``retry``,
-``ping``, ``final``.
+``ping``, ``session``, ``final``.
 """
 
 import json
@@ -23,6 +23,7 @@ from orchcore.events import (
     FinalGiven,
     NoticeGiven,
     RetryNoticed,
+    SessionStarted,
     TextWritten,
     ToolEnded,
     ToolStarted,
@@ -50,6 +51,7 @@ EVENTS: Mapping[str, Callable[[Any], AgentEvent]] = {
     "denied": lambda value: ToolEnded("x", str(value), ok=False, denied=True),
     "retry": lambda value: RetryNoticed(str(value)),
     "ping": lambda _: NoticeGiven(),
+    "session": lambda value: SessionStarted(str(value)),
     "final": lambda value: FinalGiven(ok=bool(value)),
 }
 
@@ -64,6 +66,9 @@ class LineAdapter:
     versions: Versions = field(default_factory=Versions)
     login_env: tuple[str, ...] = ("LINE_KEY",)
     stdout_to_file: bool = False
+    merged_env: Mapping[str, Callable[[str], str]] = field(
+        default_factory=dict[str, Callable[[str], str]]
+    )
 
     def command(self, invocation: Invocation) -> Launch:
         if invocation.model == "impossible":
@@ -71,6 +76,7 @@ class LineAdapter:
         return Launch(
             argv=invocation.args,
             env={"FROM_ADAPTER": "1"},
+            merged_env=self.merged_env,
             stdin=invocation.prompt.encode(),
             files={str(invocation.folder / "extra" / "settings.json"): b"{}"},
             stdout_to_file=self.stdout_to_file,

@@ -8,6 +8,7 @@ import pytest
 
 from agents.line_adapter import LineAdapter, Stage, script
 from agents.test_process import alive, pids_in
+from orchcore.agents.adapters.protocol import Capabilities
 from orchcore.events import FinalGiven, TextWritten
 from orchcore.policies import TurnLimits
 
@@ -51,6 +52,16 @@ async def test_the_environment_is_what_was_allowed(stage: Stage) -> None:
     names = set(result.text.split()) - {"LC_CTYPE"}  # set by Python itself
     assert names == {"DB", "EXTRA", "FROM_ADAPTER", "HOME", "LINE_KEY", "ORCHCORE_TURN", "PATH"}
     assert "k-" not in (invocation.folder / "invocation.json").read_text()
+
+
+async def test_a_variable_may_be_made_of_what_was_there(stage: Stage) -> None:
+    """An adapter adds to a variable, be it inherited, the user's own, or not there."""
+    stage.environ |= {"OURS": "a"}
+    merged = {name: "{}+".format for name in ("OURS", "USERS", "NONE")}
+    stage.adapter = LineAdapter(merged_env=merged)
+    body = "put(say=[os.environ[name] for name in ('OURS', 'USERS', 'NONE')]); put(final=True)"
+    result = await stage.turn(script(body), pass_env=("OURS",), env={"USERS": "b"})
+    assert result.text == "['a+', 'b+', '+']"
 
 
 @pytest.mark.parametrize("to_file", [False, True])
@@ -103,6 +114,15 @@ async def test_work_that_goes_on_after_a_result_is_not_cut_off(stage: Stage) -> 
     body = "put(final=True); put(tool='t'); time.sleep(1.2); put(say='late'); put(final=True)"
     result = await stage.turn(script(body), limits)
     assert (result.text, result.warnings) == ("late", ())
+
+
+async def test_a_stall_after_an_end_that_was_none_is_a_stall(stage: Stage) -> None:
+    """An agent that goes on after a final event and falls silent has no final event."""
+    limits = TurnLimits(idle_s=0.4, term_grace_s=0.3)
+    body = "put(say='half'); put(final=True); put(session='s'); time.sleep(300)"
+    result = await stage.turn(script(body), limits)
+    assert result.failure is not None
+    assert result.failure.kind == "stalled"
 
 
 async def test_a_silent_agent_is_stalled(stage: Stage) -> None:
@@ -253,6 +273,25 @@ async def test_what_cannot_be_run_is_a_failure_not_an_exception(stage: Stage) ->
             f"{gone}/invocation.json cannot be written: No such file or directory",
         ),
     ]
+
+
+async def test_a_conversation_goes_on_only_where_it_can(stage: Stage) -> None:
+    """An agent that knows its conversations by folder is not started in another one."""
+    there = stage.folder / "there"
+    marker = stage.folder / "started"
+    argv = script(f"open({str(marker)!r}, 'w'); put(say='on'); put(final=True)")
+    refused = await stage.turn(argv, resume="s", resume_cwd=there)
+    assert refused.failure is not None
+    assert refused.failure.kind == "bad_invocation"
+    assert refused.failure.detail == (
+        "agent 'line' can continue a conversation only where it began: "
+        f"in {there}, not in {stage.folder}"
+    )
+    assert not marker.exists()
+    for where in (stage.folder, None):
+        assert (await stage.turn(argv, resume="s", resume_cwd=where)).text == "on"
+    able = Stage(stage.folder, adapter=LineAdapter(capabilities=Capabilities(resume_elsewhere=True)))
+    assert (await able.turn(argv, resume="s", resume_cwd=there)).text == "on"
 
 
 async def test_fifty_turns_at_once(stage: Stage) -> None:

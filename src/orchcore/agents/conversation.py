@@ -162,15 +162,20 @@ class Conversation:
                 self._final = self._final or not self._stopped
                 self._final_s = now_s
             case SessionStarted():
-                self._final_s = None  # Claude 2.1.330 goes on when a background agent reports
+                self._take_back()  # Claude 2.1.330 goes on when a background agent reports
             case ToolStarted(name=name, summary=summary):
-                self._final_s = None
+                self._take_back()
                 self._said, self._said_partly = summary or name, False
                 self._called()
             case ToolEnded(name=name, denied=True):
                 self._denied(name)
             case _:
                 pass
+
+    def _take_back(self) -> None:
+        """The agent goes on after what looked like its end."""
+        self._final_s = None
+        self._final = self._final and self._stopped
 
     def _called(self) -> None:
         self._tool_calls += 1

@@ -26,6 +26,7 @@ class Invocation:
         permission: What the agent may do to files and shell.
         tools: The only tools it may use; ``None`` leaves it to the permission.
         resume: Id of the conversation that goes on; ``None`` starts a new one.
+        resume_cwd: Where the conversation *resume* was held; ``None`` if that is not known.
         fork: Whether *resume* is branched instead of continued.
         new_session_id: A UUID for the conversation (new or forked), for CLIs that take one.
         schema: JSON schema of the answer; ``None`` for plain text.
@@ -51,6 +52,7 @@ class Invocation:
     permission: Permission = "read-only"
     tools: tuple[str, ...] | None = None
     resume: str | None = None
+    resume_cwd: Path | None = None
     fork: bool = False
     schema: Mapping[str, object] | None = None
     args: tuple[str, ...] = ()

@@ -56,14 +56,11 @@ class LocalTurnRunner:
         if adapter is None:
             hints = "; ".join(did_you_mean(invocation.adapter, self._adapters))
             return _failed("bad_invocation", f"no adapter is named {invocation.adapter!r}; {hints}")
+        if elsewhere := _elsewhere(adapter, invocation):
+            return TurnResult(failure=elsewhere)
         try:
             launch = adapter.command(invocation)
-            env = child_environment(
-                self._environ,
-                adapter.login_env,
-                invocation.pass_env,
-                {**launch.env, **invocation.env},
-            )
+            env = self._environment(adapter, invocation, launch)
             with _recording(invocation, launch, env) as recording:
                 program = Program(
                     argv=launch.argv,
@@ -92,6 +89,27 @@ class LocalTurnRunner:
             return _failed("bad_invocation", "; ".join(p.message for p in error.problems))
         except TurnFailed as error:
             return TurnResult(failure=error.failure)
+
+    def _environment(
+        self, adapter: Adapter, invocation: Invocation, launch: Launch
+    ) -> Mapping[str, str]:
+        extra = {**launch.env, **invocation.env}
+        env = child_environment(self._environ, adapter.login_env, invocation.pass_env, extra)
+        return env | {name: merge(env.get(name, "")) for name, merge in launch.merged_env.items()}
+
+
+def _elsewhere(adapter: Adapter, invocation: Invocation) -> Failure | None:
+    """Of a conversation that cannot go on where *invocation* is: OpenCode 1.18 waits for ever."""
+    began = invocation.resume_cwd
+    if invocation.resume is None or began is None or adapter.capabilities.resume_elsewhere:
+        return None
+    if began == invocation.cwd:
+        return None
+    return Failure(
+        "bad_invocation",
+        f"agent '{invocation.agent}' can continue a conversation only where it began: in {began}, "
+        f"not in {invocation.cwd}",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,7 +210,7 @@ class Attempts:
         model = inputs.model if inputs.model is not None else value.model
         choice = book.choice(value.agent, self._node.options, model, inputs.cwd)
         session_id = value.session_id
-        resumed = None if session_id is None else Resumed(session_id, fork=self._node.forks)
+        resumed = None if session_id is None else Resumed(session_id, self._node.forks, value.cwd)
         return Conversation(body.counter, choice, resumed)
 
     def _warn(self, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from orchcore.results import Err, Failure, NodeState, Ok, Outcome
@@ -18,11 +19,13 @@ class SessionRef:
         agent: The agent's configured name.
         session_id: Its id at the CLI; ``None`` if nothing was asked.
         model: The model it was held with, if one was asked for.
+        cwd: Where it began, absolute; ``None`` if that is not known.
     """
 
     agent: str
     session_id: str | None
     model: str | None = None
+    cwd: Path | None = None
 
 
 @dataclass(slots=True)

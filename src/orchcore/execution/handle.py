@@ -85,7 +85,13 @@ class Conversation:
     def ref(self) -> SessionRef:
         """What another node needs to go on with this conversation."""
         session_id = None if self._resumed is None else self._resumed.session_id
-        return SessionRef(self._choice.name, session_id, self._choice.model)
+        return SessionRef(self._choice.name, session_id, self._choice.model, self._began_in)
+
+    @property
+    def _began_in(self) -> Path:
+        """Where the conversation began: a CLI may know it there only."""
+        began = None if self._resumed is None else self._resumed.cwd
+        return began or self._choice.cwd
 
     async def ask(self, prompt: str, result: Any = str, /) -> Any:
         """Runs one turn, and as many more as its answer has to be asked again."""
@@ -191,7 +197,7 @@ class Conversation:
         result, turn = await self._counter.desk.run(self._choice, asked, listener)
         self._last = turn
         if result.session_id is not None and self._choice.adapter.capabilities.resume:
-            self._resumed = Resumed(result.session_id)
+            self._resumed = Resumed(result.session_id, cwd=self._began_in)
         return result, turn
 
     def _may_be_nudged(self, result: TurnResult) -> bool:

@@ -35,10 +35,12 @@ class Resumed:
     Attributes:
         session_id: Its id at the CLI.
         fork: Whether it is branched.
+        cwd: Where it began, absolute; ``None`` if that is not known.
     """
 
     session_id: str
     fork: bool = False
+    cwd: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +271,7 @@ def _invocation(choice: Choice, asked: Asked, folder: Path, sessions: Path) -> I
     return replace(
         invocation,
         resume=None if resumed is None else resumed.session_id,
+        resume_cwd=None if resumed is None else resumed.cwd,
         fork=resumed is not None and resumed.fork,
         schema=asked.schema,
         args=settings.args,

@@ -1,6 +1,6 @@
 """What every adapter answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -17,6 +17,8 @@ class Launch:
     Attributes:
         argv: Program and arguments; the program is looked up in the child's PATH.
         env: Variables the adapter sets, over the environment policy's.
+        merged_env: Variables that are made of what the child would have in them, be it ours or the
+            user's: name to a function of that value (empty if there is none); the last word.
         stdin: Bytes fed to the child, after which its stdin is closed.
         files: Files to write before the start: absolute path to content.
         stdout_to_file: Whether stdout is a file that is read behind its back instead of a pipe:
@@ -27,6 +29,9 @@ class Launch:
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict[str, str])
+    merged_env: Mapping[str, Callable[[str], str]] = field(
+        default_factory=dict[str, Callable[[str], str]]
+    )
     stdin: bytes = b""
     files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     stdout_to_file: bool = False
