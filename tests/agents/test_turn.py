@@ -57,7 +57,7 @@ async def test_the_environment_is_what_was_allowed(stage: Stage) -> None:
 async def test_a_variable_may_be_made_of_what_was_there(stage: Stage) -> None:
     """An adapter adds to a variable, be it inherited, the user's own, or not there."""
     stage.environ |= {"OURS": "a"}
-    merged = {name: "{}+".format for name in ("OURS", "USERS", "NONE")}
+    merged = dict.fromkeys(("OURS", "USERS", "NONE"), "{}+".format)
     stage.adapter = LineAdapter(merged_env=merged)
     body = "put(say=[os.environ[name] for name in ('OURS', 'USERS', 'NONE')]); put(final=True)"
     result = await stage.turn(script(body), pass_env=("OURS",), env={"USERS": "b"})
@@ -290,7 +290,9 @@ async def test_a_conversation_goes_on_only_where_it_can(stage: Stage) -> None:
     assert not marker.exists()
     for where in (stage.folder, None):
         assert (await stage.turn(argv, resume="s", resume_cwd=where)).text == "on"
-    able = Stage(stage.folder, adapter=LineAdapter(capabilities=Capabilities(resume_elsewhere=True)))
+    able = Stage(
+        stage.folder, adapter=LineAdapter(capabilities=Capabilities(resume_elsewhere=True))
+    )
     assert (await able.turn(argv, resume="s", resume_cwd=there)).text == "on"
 
 

@@ -508,7 +508,9 @@ async def test_one_continuer_goes_on_in_the_same_session(tmp_path: Path) -> None
 
 async def test_a_turn_knows_where_its_conversation_began(tmp_path: Path) -> None:
     """However often it was handed on: an agent may know its conversations there only."""
-    body = SESSIONS + """
+    body = (
+        SESSIONS
+        + """
 @agent(cwd="one")
 async def go(ai: Agent = use(plan.session)) -> str:
     await ai.fork().ask("fork")
@@ -516,6 +518,7 @@ async def go(ai: Agent = use(plan.session)) -> str:
 @agent(cwd="two")
 async def more(ai: Agent = use(go.session)) -> str: return await ai.ask("more")
 """
+    )
     _, (plan, fork, go, more) = await _asked(tmp_path, body)
     assert plan.resume_cwd is None
     assert {one.resume_cwd for one in (fork, go, more)} == {plan.cwd} == {tmp_path}

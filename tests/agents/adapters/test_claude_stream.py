@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.adapters.replay import ANY_SPEED, GOLDEN, invocation, lines, recorded, replay, stream_of
+from agents.adapters.replay import (
+    ANY_SPEED,
+    CLAUDE,
+    JSON,
+    invocation,
+    lines,
+    recorded,
+    replay,
+    stream_of,
+)
 from orchcore.agents.adapters.protocol import Ending
 from orchcore.events import (
     AgentSaid,
@@ -31,7 +40,7 @@ SAID = {
     "parent_tool_use_id": None,
 }
 GOOD = {"type": "result", "subtype": "success", "is_error": False, "result": "yes"}
-NAMES = sorted(path.stem for path in GOLDEN.glob("*.jsonl"))
+NAMES = CLAUDE.names
 
 SUCCESSES = (
     *("text", "text_partial", "thinking", "tool_shell", "tool_fail", "tool_agent", "resume"),
@@ -345,13 +354,6 @@ def test_half_a_surrogate_pair_can_be_recorded() -> None:
         assert event_json(AgentSaid(at=0, node="n", turn="t", event=event))
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
 KINDS = ["system", "assistant", "user", "stream_event", "rate_limit_event", "new"]
 KEYS = ["subtype", "message", "event", "rate_limit_info", "error", "tasks", "tool_result_meta"]
 BLOCKS = st.just({"content": [{"type": "tool_use"}, {"type": "tool_result"}, {}, 3]})
@@ -376,33 +378,21 @@ def test_anything_may_be_printed(printed: list[bytes]) -> None:
 @given(st.sampled_from(NAMES), st.data())
 def test_cut_anywhere_is_never_a_false_success(name: str, data: st.DataObject) -> None:
     """A recorded stream that stops anywhere before its last newline is no success."""
-    stream = stream_of(name)
-    cut = data.draw(st.integers(0, max(0, len(stream) - 2)))
-    result = replay(stream[:cut]).result
-    assert result.failure is not None
+    CLAUDE.fail_when_cut(name, data)
 
 
 @ANY_SPEED
 @given(st.sampled_from(SUCCESSES), st.data())
 def test_unknown_lines_anywhere_change_no_verdict(name: str, data: st.DataObject) -> None:
     """Two lines of unknown types anywhere leave the answer as it was."""
-    split = stream_of(name).rstrip(b"\n").split(b"\n")
-    for _ in range(2):
-        split.insert(data.draw(st.integers(0, len(split))), b'{"type":"new","x":[1]}')
-    result = replay(b"\n".join(split) + b"\n").result
-    assert (result.failure, result.unknown_events) == (None, 2)
-    assert result.text == recorded(name).result.text
+    CLAUDE.keep_their_answer(name, data)
 
 
 @ANY_SPEED
 @given(st.sampled_from(NAMES), st.data())
 def test_damaged_stream_never_raises(name: str, data: st.DataObject) -> None:
     """Bytes overwritten anywhere raise nothing."""
-    stream = bytearray(stream_of(name))
-    for _ in range(data.draw(st.integers(1, 5))):
-        if stream:
-            stream[data.draw(st.integers(0, len(stream) - 1))] = data.draw(st.integers(0, 255))
-    assert replay(bytes(stream)).result is not None
+    CLAUDE.survive_damage(name, data)
 
 
 def test_parsers_share_nothing() -> None:

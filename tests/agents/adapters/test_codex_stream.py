@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.adapters.replay import ANY_SPEED, NOW, Recordings, Replayed, invocation, lines
+from agents.adapters.replay import ANY_SPEED, JSON, NOW, Recordings, Replayed, invocation, lines
 from orchcore.agents.adapters.codex import CodexAdapter
 from orchcore.agents.adapters.protocol import Ending
 from orchcore.agents.lines import LineSplitter
@@ -526,13 +526,6 @@ def test_chunks_change_nothing(name: str, rng: random.Random) -> None:
     assert parser.finish(Ending(0)).failure is None
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
 KINDS = ["thread.started", "turn.started", "turn.failed", "error", "new"]
 ENDS = ["item.started", "item.updated", "item.completed"]
 ITEMS = [SHELL, FILE, "mcp_tool_call", "web_search", "agent_message", "reasoning", "error", "new"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.adapters.replay import ANY_SPEED, NEW_ID, NOW, Recordings, Replayed, lines
+from agents.adapters.replay import ANY_SPEED, JSON, NEW_ID, NOW, Recordings, Replayed, lines
 from orchcore.agents.adapters.copilot import CopilotAdapter
 from orchcore.agents.adapters.protocol import Ending
 from orchcore.events import (
@@ -436,13 +436,6 @@ def test_silence_is_told_by_stderr() -> None:
     assert failure_of(exit_code=0).kind == "empty_output"
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
 KINDS = (
     *("session.tools_updated", "assistant.message", "assistant.message_delta", "abort", "new"),
     *("tool.execution_start", "tool.execution_complete", "model.call_failure", "session.error"),

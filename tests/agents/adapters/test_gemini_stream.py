@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.adapters.replay import ANY_SPEED, NOW, Recordings, lines
+from agents.adapters.replay import ANY_SPEED, JSON, NOW, Recordings, lines
 from orchcore.agents.adapters.gemini import GeminiAdapter
 from orchcore.agents.adapters.gemini_tries import EventLog
 from orchcore.events import (
@@ -405,13 +405,6 @@ def test_mostly_unknown_lines_are_another_protocol() -> None:
 
 KEYS = ["role", "content", "delta", "timestamp", "status", "error", "stats", "tool_id", "severity"]
 KINDS = ["init", "message", "tool_use", "tool_result", "error", "new"]
-JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
 WORDS = st.sampled_from(["assistant", "success", "2026-11-23T16:00:01Z", "error"])
 
 

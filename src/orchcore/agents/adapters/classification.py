@@ -70,9 +70,17 @@ _TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
         ),
         "context_length",
     ),
-    (_any(r"credit balance", r"billing_(?:error|hard)", r"payment required"), "billing"),
     (
-        _any(r"usage[ _]limit", r"hit your .{0,40}limit", r"\bquota\b", r"insufficient_quota"),
+        _any(
+            r"credit balance",
+            r"insufficient (?:balance|credits)|\bCreditsError\b|no payment method",
+            r"billing_(?:error|hard)",
+            r"payment required",
+        ),
+        "billing",
+    ),
+    (
+        _any(r"usage[ _]?limit", r"hit your .{0,40}limit", r"\bquota\b", r"insufficient_quota"),
         "quota",
     ),
     (

@@ -23,6 +23,7 @@ _BUILT_IN = {
     "copilot": "CopilotAdapter",
     "demo": "DemoAdapter",
     "gemini": "GeminiAdapter",
+    "opencode": "OpenCodeAdapter",
     "text": "TextAdapter",
 }
 _ANSWERS = ("name", "capabilities", "versions", "program", "login_env", "command", "parser")

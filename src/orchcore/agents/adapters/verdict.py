@@ -84,6 +84,15 @@ def contradicted(ending: Ending) -> Failure | None:
     return None
 
 
+def not_allowed(names: Sequence[str]) -> Failure:
+    """Of a turn that came to nothing because the tools called *names* were denied."""
+    told = ", ".join(dict.fromkeys(names))
+    return Failure(
+        "permission_denied",
+        f'{told} was denied, and no answer came; permission="edit" or "full" may allow it',
+    )
+
+
 def exit_words(ending: Ending) -> str:
     """``exited with 3`` or ``was ended by signal 9``."""
     code = ending.exit_code
@@ -142,11 +151,7 @@ def _contradicted(heard: Testimony) -> Failure | None:
 def _denied(heard: Testimony) -> Failure | None:
     if not heard.denied or heard.text.strip():
         return None
-    names = ", ".join(dict.fromkeys(heard.denied))
-    return Failure(
-        "permission_denied",
-        f'{names} was denied, and no answer came; permission="edit" or "full" may allow it',
-    )
+    return not_allowed(heard.denied)
 
 
 def _no_answer(heard: Testimony) -> Failure | None:
