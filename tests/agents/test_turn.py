@@ -57,8 +57,8 @@ async def test_the_environment_is_what_was_allowed(stage: Stage) -> None:
 async def test_a_variable_may_be_made_of_what_was_there(stage: Stage) -> None:
     """An adapter adds to a variable, be it inherited, the user's own, or not there."""
     stage.environ |= {"OURS": "a"}
-    merged = dict.fromkeys(("OURS", "USERS", "NONE"), "{}+".format)
-    stage.adapter = LineAdapter(merged_env=merged)
+    names = ("OURS", "USERS", "NONE")
+    stage.adapter = LineAdapter(merged_env={name: lambda told: f"{told}+" for name in names})
     body = "put(say=[os.environ[name] for name in ('OURS', 'USERS', 'NONE')]); put(final=True)"
     result = await stage.turn(script(body), pass_env=("OURS",), env={"USERS": "b"})
     assert result.text == "['a+', 'b+', '+']"

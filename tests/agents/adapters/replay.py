@@ -65,76 +65,12 @@ def replay(
 
 
 def recorded(name: str, **changes: Any) -> Replayed:
-    """The recorded run *name*, with its own exit code and stderr."""
-    return CLAUDE.replay(name, **changes)
+    """The recorded run *name* of Claude Code, with its own exit code and stderr."""
+    return CLAUDE.recorded(name, **changes)
 
 
 def stream_of(name: str) -> bytes:
     return CLAUDE.stream(name)
-
-
-@dataclass(frozen=True, slots=True)
-class Recordings:
-    """The recorded runs of one CLI, and the properties that all of them have.
-
-    Attributes:
-        folder: Where they are.
-        adapter: Makes the adapter that reads them.
-    """
-
-    folder: Path
-    adapter: Callable[[], Adapter]
-
-    @property
-    def names(self) -> list[str]:
-        return sorted(path.stem for path in self.folder.glob("*.jsonl"))
-
-    def stream(self, name: str) -> bytes:
-        return (self.folder / f"{name}.jsonl").read_bytes()
-
-    def replay(self, name: str, **changes: Any) -> Replayed:
-        """The recorded run *name*, with its own exit code and stderr."""
-        meta = json.loads((self.folder / f"{name}.meta.json").read_text())
-        return replay(
-            self.stream(name),
-            adapter=self.adapter(),
-            asked=invocation(**changes),
-            exit_code=meta["exit_code"],
-            stderr_tail=meta["stderr"],
-        )
-
-    def cut(self, name: str, data: st.DataObject) -> Replayed:
-        """The run *name*, stopped anywhere before its last newline, with exit code 0."""
-        stream = self.stream(name)
-        end = data.draw(st.integers(0, max(0, len(stream) - 2)))
-        return replay(stream[:end], adapter=self.adapter())
-
-    def with_unknown_lines(self, name: str, data: st.DataObject, count: int = 2) -> Replayed:
-        """The run *name* with *count* lines of unknown types anywhere in it."""
-        split = self.stream(name).rstrip(b"\n").split(b"\n")
-        for _ in range(count):
-            split.insert(data.draw(st.integers(0, len(split))), b'{"type":"new","x":[1]}')
-        return replay(b"\n".join(split) + b"\n", adapter=self.adapter())
-
-    def damaged(self, name: str, data: st.DataObject) -> Replayed:
-        """The run *name* with bytes overwritten anywhere."""
-        stream = bytearray(self.stream(name))
-        for _ in range(data.draw(st.integers(1, 5))):
-            if stream:
-                stream[data.draw(st.integers(0, len(stream) - 1))] = data.draw(st.integers(0, 255))
-        return replay(bytes(stream), adapter=self.adapter())
-
-
-CLAUDE = Recordings(GOLDEN, claude)
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
-"""Any JSON: what a field of a strange line may hold."""
 
 
 def lines(*objects: dict[str, Any]) -> bytes:

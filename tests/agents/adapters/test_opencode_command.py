@@ -33,6 +33,7 @@ def test_plain_turn() -> None:
     assert asked.argv == (*BASE, "--title", "orchcore", "--agent", "build")
     assert asked.stdin == "say 'hi' ü".encode()
     assert asked.env == {
+        "PWD": "/work",
         "OPENCODE_DISABLE_AUTOUPDATE": "1",
         "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
         "OPENCODE_DISABLE_MODELS_FETCH": "1",

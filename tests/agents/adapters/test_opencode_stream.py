@@ -283,7 +283,7 @@ def test_a_rejected_permission_names_the_tool() -> None:
 
 def test_a_done_line_is_the_end() -> None:
     """Later releases end with it, and name what they rejected."""
-    done = {"type": "done", "sessionID": "ses_1", "reason": "idle", "rejected": []}
+    done: dict[str, Any] = {"type": "done", "sessionID": "ses_1", "reason": "idle", "rejected": []}
     run = turn(start(), said("Yes."), stop(), done)
     assert (run.result.failure, run.result.unknown_events) == (None, 0)
     assert run.of(FinalGiven) == [FinalGiven(ok=True)] * 2

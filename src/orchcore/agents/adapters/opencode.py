@@ -1,12 +1,16 @@
 """OpenCode (``opencode``), tested with 1.18.33."""
 
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import cast
 
+from orchcore.agents.adapters.opencode_permissions import (
+    DEFAULT_AGENT,
+    merged_env,
+    restricts,
+    value_of,
+)
 from orchcore.agents.adapters.opencode_stream import OpenCodeParser
 from orchcore.agents.adapters.protocol import Capabilities, Launch, Versions
 from orchcore.agents.invocation import Invocation
@@ -29,21 +33,6 @@ _QUIET = {
     "OPENCODE_DISABLE_SHARE": "1",
 }
 _USERS_CONFIG = ("OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR", "OPENCODE_CONFIG_CONTENT")
-
-type Rule = str | Mapping[str, str]
-
-# Tools that only look; ``invalid`` tells the model what is wrong with a call.
-_READ: Mapping[str, Rule] = {
-    "read": {"*": "allow", "*.env": "deny", "*.env.*": "deny", "*.env.example": "allow"},
-    "grep": "allow",
-    "glob": "allow",
-    "list": "allow",
-    "todowrite": "allow",
-    "invalid": "allow",
-}
-_WRITERS = {"write": "edit", "patch": "edit", "apply_patch": "edit", "multiedit": "edit"}
-# In a forked session they are offered even without a terminal, and wait for ever.
-_NEVER: Mapping[str, Rule] = {"question": "deny", "plan_enter": "deny", "plan_exit": "deny"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +109,9 @@ class OpenCodeAdapter:
         )
         return Launch(
             argv=argv,
-            env={**_QUIET, **_hermetic(invocation)},
-            merged_env=_merged_env(invocation),
+            # 1.18.33 believes PWD, when there is one, rather than where it is.
+            env={**_QUIET, "PWD": str(invocation.cwd), **_hermetic(invocation)},
+            merged_env=merged_env(invocation),
             stdin=invocation.prompt.encode("utf-8", "replace"),
         )
 
@@ -152,23 +142,14 @@ def _check_abilities(invocation: Invocation) -> None:
 def _session(invocation: Invocation) -> tuple[str, ...]:
     if invocation.resume is not None:
         return ("--session", invocation.resume, *(("--fork",) if invocation.fork else ()))
-    return () if _value_of("--title", invocation.args) else ("--title", "orchcore")
+    return () if value_of("--title", invocation.args) else ("--title", "orchcore")
 
 
 def _agent(invocation: Invocation) -> tuple[str, ...]:
     """The agent whose rules are known: another one's own permissions would come after ours."""
-    if _allowed(invocation) is None or _value_of("--agent", invocation.args):
+    if not restricts(invocation) or value_of("--agent", invocation.args):
         return ()
-    return ("--agent", "build")
-
-
-def _value_of(option: str, args: Sequence[str]) -> str:
-    """What *args* say for *option*, or nothing."""
-    for index, arg in enumerate(args):
-        name, equals, value = arg.partition("=")
-        if name == option:
-            return value if equals else "".join(args[index + 1 : index + 2])
-    return ""
+    return ("--agent", DEFAULT_AGENT)
 
 
 def _hermetic(invocation: Invocation) -> Mapping[str, str]:
@@ -190,110 +171,3 @@ def _hermetic(invocation: Invocation) -> Mapping[str, str]:
         "OPENCODE_TEST_HOME": str(home),
         **{name: "" for name in _USERS_CONFIG if name not in passed},
     }
-
-
-def _merged_env(invocation: Invocation) -> Mapping[str, Callable[[str], str]]:
-    """Permissions, over those of the user's own variables and files.
-
-    ``OPENCODE_PERMISSION`` is merged over all configuration, but an agent's own permissions come
-    after it; those are merged from ``OPENCODE_CONFIG_CONTENT``.
-    """
-    rules = _rules(invocation)
-    agent = _value_of("--agent", invocation.args) or "build"
-    merged: dict[str, Callable[[str], str]] = {
-        "OPENCODE_PERMISSION": lambda told: _with_rules("OPENCODE_PERMISSION", told, (), rules)
-    }
-    if _allowed(invocation) is not None:
-        merged["OPENCODE_CONFIG_CONTENT"] = lambda told: _with_rules(
-            "OPENCODE_CONFIG_CONTENT", told, ("agent", agent, "permission"), rules
-        )
-    return merged
-
-
-def _rules(invocation: Invocation) -> Mapping[str, Rule]:
-    """Rules that decide whatever the user's say; none of them asks, for nobody would answer.
-
-    The last rule that matches decides, and a key that the user's configuration has keeps its place
-    there. So ours are spelled as nobody's are: ``**`` for ``*``, ``rea?`` for ``read``.
-    """
-    allowed = _allowed(invocation)
-    only = {} if allowed is None else {"**": "deny", **_unique(allowed)}
-    return {**only, **_unique(_NEVER)}
-
-
-def _unique(rules: Mapping[str, Rule]) -> dict[str, Rule]:
-    return {f"{name}*" if name[-1:] == "*" else f"{name[:-1]}?": rules[name] for name in rules}
-
-
-def _allowed(invocation: Invocation) -> Mapping[str, Rule] | None:
-    """What may be used, nothing else; ``None`` for all that the user's configuration allows."""
-    if invocation.tools is not None:
-        _check_tools(invocation)
-        outside = {"external_directory": "allow", "doom_loop": "allow"}
-        more = outside if invocation.permission == "full" else {}
-        return {**_of_tools(invocation.tools), **more, "invalid": "allow"}
-    if invocation.permission == "read-only":
-        return _READ
-    return {**_READ, "edit": "allow"} if invocation.permission == "edit" else None
-
-
-def _of_tools(asked: Sequence[str]) -> dict[str, Rule]:
-    """Rules for tools by OpenCode's names: ``read``, ``bash(git diff *)``."""
-    rules: dict[str, Rule] = {}
-    for tool in asked:
-        name, parenthesis, pattern = tool.partition("(")
-        key = _WRITERS.get(name, name)
-        before = rules.get(key)
-        if not parenthesis:
-            rules[key] = _READ.get(key, "allow")
-        elif not isinstance(before, str):
-            rules[key] = {**(before or {"*": "deny"}), pattern.removesuffix(")"): "allow"}
-    return rules
-
-
-def _check_tools(invocation: Invocation) -> None:
-    """Refuses what would make ``read-only`` untrue; ``bash(git diff *)`` is the user's word."""
-    writing = [
-        tool
-        for tool in invocation.tools or ()
-        if _WRITERS.get(tool.partition("(")[0], tool.partition("(")[0]) == "edit" or tool == "bash"
-    ]
-    if invocation.permission == "read-only" and writing:
-        raise UsageError(
-            Problem(
-                "unsupported-option",
-                f"tools {', '.join(writing)} can write, but the permission is 'read-only'",
-                hints=('permission="edit"', f"leave out {', '.join(writing)}"),
-            )
-        )
-
-
-def _with_rules(variable: str, told: str, path: Sequence[str], rules: Mapping[str, Rule]) -> str:
-    """The JSON object *told* with *rules* merged into its object at *path*.
-
-    Raises:
-        UsageError: *told* is no JSON object.
-    """
-    try:
-        config: object = json.loads(told) if told.strip() else {}
-    except ValueError:
-        config = None
-    if not isinstance(config, dict):
-        raise UsageError(
-            Problem(
-                "unsupported-option",
-                f"{variable} is no JSON object, so that no permissions can be added to it",
-                hints=(f"write {variable} without comments and trailing commas",),
-            )
-        )
-    return json.dumps(_merged(cast("dict[str, object]", config), path, rules))
-
-
-def _merged(
-    config: dict[str, object], path: Sequence[str], rules: Mapping[str, Rule]
-) -> dict[str, object]:
-    if not path:
-        return {**config, **rules}
-    inner = config.get(path[0])
-    below = cast("dict[str, object]", inner) if isinstance(inner, dict) else {}
-    return {**config, path[0]: _merged(below, path[1:], rules)}

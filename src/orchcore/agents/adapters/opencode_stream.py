@@ -25,6 +25,14 @@ from orchcore.agents.adapters.opencode_failures import (
     of_silence,
     plain,
 )
+from orchcore.agents.adapters.opencode_steps import (
+    Part,
+    Step,
+    call_of,
+    cost_usd_of,
+    summary_of,
+    usage_of,
+)
 from orchcore.agents.adapters.protocol import Ending
 from orchcore.agents.adapters.tally import Reader, Tally
 from orchcore.agents.adapters.verdict import Testimony, not_allowed, verdict
@@ -40,58 +48,10 @@ from orchcore.events import (
     ToolStarted,
     UsageReported,
 )
-from orchcore.results import Failure, TurnResult, Usage
+from orchcore.results import Failure, TurnResult
 
-_REFUSALS = (
-    "The user rejected permission",
-    "The user has specified a rule which prevents",
-    "Model tried to call unavailable tool",
-)
 _LAST = ("stop", "length", "content-filter")
 _SUB_AGENT = "what its sub-agents used is not told: tokens and cost are too low"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A piece of a step.
-
-    Attributes:
-        id: Ascending in the order in which parts are made.
-        text: What was written; ``None`` for a tool call.
-    """
-
-    id: str
-    text: str | None = None
-
-
-@dataclass(slots=True)
-class Step:
-    """One request to the model and the tools that it called.
-
-    Attributes:
-        message_id: The message that it writes.
-        parts: In the order of their lines.
-        waits: Whether it called a tool whose result goes to the model, in another step.
-        denied: Names of tools that it was not allowed to run.
-        reason: Why it finished; empty while it runs.
-    """
-
-    message_id: str
-    parts: list[Part] = field(default_factory=list[Part])
-    waits: bool = False
-    denied: list[str] = field(default_factory=list[str])
-    reason: str = ""
-
-    @property
-    def text(self) -> str:
-        """What it wrote after its last tool call."""
-        parts = self.parts
-        if all(part.id for part in parts):
-            parts = sorted(parts, key=lambda part: part.id)
-        said: list[str] = []
-        for part in parts:
-            said = [] if part.text is None else [*said, part.text]
-        return "\n".join(said)
 
 
 @dataclass(slots=True)
@@ -147,12 +107,12 @@ class OpenCodeParser:
             now=self.clock(),
         )
         failure = verdict(heard)
-        usage = self._usage()
+        usage = usage_of(self._steps)
         return TurnResult(
             text="" if failure else text,
             session_id=self._session_id,
             usage=usage,
-            cost_usd=self._cost_usd(),
+            cost_usd=cost_usd_of(self._steps),
             models={self.model: usage} if self.model and self._steps else {},
             failure=failure,
             tools=tuple(self._tally.tools),
@@ -205,7 +165,7 @@ class OpenCodeParser:
         """``tool_use``: a call that is over, its result included."""
         part = line.part("part")
         call_id, state = part.text("callID"), part.part("state")
-        name, ok, denied = _call(part)
+        name, ok, denied = call_of(part)
         step = self._at(part)
         step.parts.append(Part(part.text("id")))
         step.waits |= not part.part("metadata").flag("providerExecuted")
@@ -215,7 +175,7 @@ class OpenCodeParser:
         elif ok:
             self._denied.clear()
         self._sub_agents |= bool(state.part("metadata").text("sessionId"))
-        summary = _summary(state)
+        summary = summary_of(state)
         return (ToolStarted(call_id, name, summary), ToolEnded(call_id, name, ok, denied))
 
     def step_finish(self, line: Fields) -> Sequence[AgentEvent]:
@@ -224,7 +184,7 @@ class OpenCodeParser:
         step = self._at(part)
         step.reason = part.text("reason") or "unknown"
         self._steps.append(part)
-        reported = UsageReported(self._usage(), self._cost_usd())
+        reported = UsageReported(usage_of(self._steps), cost_usd_of(self._steps))
         if step.waits or step.reason not in _LAST:
             return (reported,)
         return (reported, FinalGiven(self._final() is True))
@@ -285,63 +245,9 @@ class OpenCodeParser:
         over = step is not None and step.waits and bool(step.reason) and not self._goes_on
         return over and step is not None and bool(step.denied) and ending.exit_code == 0
 
-    def _usage(self) -> Usage:
-        tokens = [part.part("tokens") for part in self._steps]
-        caches = [step.part("cache") for step in tokens]
-        cached = _sum(caches, "read")
-        written = _sum(caches, "write")
-        return Usage(
-            _plus(_plus(_sum(tokens, "input"), cached), written),
-            _plus(_sum(tokens, "output"), _sum(tokens, "reasoning")),
-            cached,
-        )
-
-    def _cost_usd(self) -> float | None:
-        """The sum over the steps; unknown if the price of any is."""
-        costs = [_price(part) for part in self._steps]
-        known = [cost for cost in costs if cost is not None]
-        return sum(known) if known and len(known) == len(costs) else None
-
-
-def _call(part: Fields) -> tuple[str, bool, bool]:
-    """Name of a called tool, whether it did well, whether it was not allowed to run."""
-    name, state = part.text("tool") or "?", part.part("state")
-    said = state.text("error")
-    if name == "invalid":
-        asked = state.part("input")
-        name, said = asked.text("tool") or name, asked.text("error")
-        return name, False, said.startswith(_REFUSALS)
-    code = state.part("metadata").raw.get("exit", 0)
-    ok = state.text("status") == "completed" and code == 0
-    return name, ok, not ok and said.startswith(_REFUSALS)
-
-
-_TELLING = ("command", "filePath", "path", "pattern", "url", "query", "description", "prompt")
-
-
-def _summary(state: Fields) -> str:
-    asked = state.part("input")
-    told = (one_line(asked.text(key)) for key in _TELLING)
-    return next((text for text in told if text), one_line(state.text("title")))
-
 
 def _unknown_end(ending: Ending) -> Failure | None:
     """The exit code is half of the only sign that a turn is over."""
     if ending.exit_code is None:
         return Failure("crashed", "ended with an unknown exit code")
     return None
-
-
-def _price(step: Fields) -> float | None:
-    """What a step cost: a model without a price has the cost 0, which is no price."""
-    cost = step.number("cost")
-    return cost if cost or not step.part("tokens").count("total") else None
-
-
-def _sum(parts: Sequence[Fields], key: str) -> int | None:
-    told = [count for part in parts if (count := part.count(key)) is not None]
-    return sum(told) if told else None
-
-
-def _plus(one: int | None, other: int | None) -> int | None:
-    return one if other is None else (one or 0) + other
