@@ -215,6 +215,12 @@ def test_the_answer_is_what_came_after_the_last_tool_call() -> None:
     assert (run.result.failure, run.result.text) == (None, "Found:\nx")
 
 
+def test_a_part_that_is_told_again_counts_once() -> None:
+    """What was told of it before is replaced."""
+    twice = (said("Ye", part_id="prt_1"), said("Yes.", part_id="prt_1"))
+    assert turn(start(), *twice, stop()).result.text == "Yes."
+
+
 def test_a_step_with_tool_calls_is_not_the_last() -> None:
     """Some providers say ``stop`` where a tool was called: its result is still to be sent."""
     calling = (start(), called(), said("Hm."), stop())

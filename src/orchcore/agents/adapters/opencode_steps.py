@@ -44,6 +44,11 @@ class Step:
     denied: list[str] = field(default_factory=list[str])
     reason: str = ""
 
+    def add(self, part: Part) -> None:
+        """Takes *part*, in place of what was told of it before."""
+        self.parts = [one for one in self.parts if not part.id or one.id != part.id]
+        self.parts.append(part)
+
     @property
     def text(self) -> str:
         """What it wrote after its last tool call."""

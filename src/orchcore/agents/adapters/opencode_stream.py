@@ -139,7 +139,7 @@ class OpenCodeParser:
     def step_start(self, line: Fields) -> Sequence[AgentEvent]:
         """``step_start``: a request to the model is being answered, perhaps not the first time."""
         message_id = line.part("part").text("messageID")
-        before, was_final = self._step, bool(self._final())
+        before, was_final = self._step, self._final() is not None
         self._step, self._goes_on = Step(message_id), False
         if before is not None and not before.reason and before.message_id == message_id:
             self._tries += 1
@@ -154,7 +154,7 @@ class OpenCodeParser:
         if part.flag("synthetic"):
             self._goes_on = True
             return (*self._on_again(), NoticeGiven(one_line(text)))
-        self._at(part).parts.append(Part(part.text("id"), text))
+        self._at(part).add(Part(part.text("id"), text))
         return (TextWritten(text),)
 
     def reasoning(self, line: Fields) -> Sequence[AgentEvent]:
@@ -167,7 +167,7 @@ class OpenCodeParser:
         call_id, state = part.text("callID"), part.part("state")
         name, ok, denied = call_of(part)
         step = self._at(part)
-        step.parts.append(Part(part.text("id")))
+        step.add(Part(part.text("id")))
         step.waits |= not part.part("metadata").flag("providerExecuted")
         if denied:
             step.denied.append(name)
