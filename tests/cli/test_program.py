@@ -80,7 +80,7 @@ def test_phase_with_a_commands_name_is_reached_through_run(
     """`orchcore list` is the command even if a phase is called so."""
     monkeypatch.chdir(project(tmp_path, SMALL.replace("plan", "list")))
     assert "list" in call("list").stdout
-    assert call("plan", "list").stdout.startswith("RUN  list")
+    assert call("plan", "list", "--agent", "demo").stdout.startswith("RUN  list")
 
 
 @pytest.mark.parametrize(

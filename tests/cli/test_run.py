@@ -162,3 +162,49 @@ def test_both_ways_to_start_are_one(tmp_path: Path, way: str) -> None:
         [*command, "list"], cwd=project(tmp_path), capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout.split()[0]) == (0, "plan")
+
+
+BAD_AGENTS = """\
+from orchcore import Agent, agent, use
+
+@agent("words")
+async def plan(ai: Agent) -> str: return await ai.ask("plan")
+
+@agent(tools=["Read"])
+async def go(ai: Agent = use(plan.session)) -> str: return await ai.ask("go")
+
+@agent("nobody")
+async def other(ai: Agent) -> str: return await ai.ask("x")
+
+@agent("holes")
+async def holes(ai: Agent) -> str: return await ai.ask("x")
+
+@agent("gone")
+async def gone(ai: Agent) -> str: return await ai.ask("x")
+"""
+
+
+def test_plan_refuses_what_run_refuses(tmp_path: Path) -> None:
+    """Agents that are unknown, missing or unable, and argv that cannot be filled: the same words."""
+    project(tmp_path, BAD_AGENTS)
+    (tmp_path / "orchcore.toml").write_text(
+        '[agents.words]\nadapter = "text"\nargv = ["cat"]\n'
+        '[agents.holes]\nadapter = "text"\nargv = ["echo", "{nope}"]\n'
+        '[agents.gone]\nadapter = "text"\nargv = ["x"]\nprogram = "surely-not-there"\n'
+    )
+    ran, planned = orchcore("run", cwd=tmp_path), orchcore("plan", cwd=tmp_path)
+    assert (ran.returncode, planned.returncode) == (4, 4)
+    assert ran.stderr == planned.stderr
+    assert planned.stdout == ""
+    for said in (
+        "agent 'words' cannot go on with a conversation",
+        "agent 'words' cannot take tools=",
+        "no agent is called 'nobody'",
+        "argv of agent 'holes' has an unknown placeholder {nope}",
+        "no 'surely-not-there' in PATH",
+        "these can: claude, demo",
+    ):
+        assert said in planned.stderr
+    assert not (tmp_path / ".orchcore").exists()
+    listed = orchcore("list", cwd=tmp_path)
+    assert listed.returncode == 0

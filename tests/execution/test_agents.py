@@ -628,6 +628,84 @@ async def test_agents_that_cannot_do_it_are_refused_before_the_run(
     assert said in str(caught.value)
 
 
+NO_SESSIONS = replace(ABLE, resume=False, fork=False)
+
+
+@pytest.mark.parametrize(
+    ("uses", "lacks"),
+    [
+        ("ai: Agent = use(plan.session)", "cannot go on with a conversation"),
+        ("ai: Agent, other: Agent = use(plan.session)", "cannot go on with a conversation"),
+        ("ai: Agent, plain: str = use(plan)", ""),
+    ],
+)
+async def test_a_conversation_is_never_lost_on_the_way_to_another_node(
+    tmp_path: Path, uses: str, lacks: str
+) -> None:
+    """An agent that cannot resume is refused before the run; the error names those that can."""
+    body = "@agent('claude')\nasync def plan(ai: Agent) -> str: return await ai.ask('plan')\n"
+    body += f"@agent\nasync def go({uses}) -> str: return await ai.ask('go')\n"
+    adapters = {"claude": ScriptedAdapter("claude", NO_SESSIONS), "able": ScriptedAdapter("able")}
+    rehearsed = rehearsal(tmp_path, body, adapters=adapters)
+    (tmp_path / "orchcore.toml").write_text('default_agent = "able"\n')
+    if not lacks:
+        rehearsed.plan()
+        return
+    with pytest.raises(UsageError, match=f"agent 'claude' {lacks}") as caught:
+        rehearsed.plan()
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.hints) == ("unsupported-option", ("these can: able",))
+    assert problem.where is not None
+    assert "async def go" in problem.where.text
+
+
+async def test_a_permission_an_agent_cannot_be_held_to_is_refused(tmp_path: Path) -> None:
+    """Also the one that holds where nothing is said."""
+    able = replace(ABLE, permissions=("full",))
+    body = "@agent\nasync def work(ai: Agent) -> str: return await ai.ask('x')\n"
+    with pytest.raises(UsageError, match='cannot be held to permission="read-only"'):
+        await _asked(tmp_path, body, able=able)
+
+
+async def test_a_second_turn_of_an_agent_without_sessions_is_refused(tmp_path: Path) -> None:
+    """It would know nothing of the first; after a failed turn there is nothing to lose."""
+    body = """
+    @agent
+    async def again(ai: Agent) -> str:
+        await ai.ask("one")
+        return await ai.ask("two")
+    @agent
+    async def anew(ai: Agent) -> str:
+        await ai.ask("three")
+        return await ai.using().ask("four")
+    """
+    done, asked = await _asked(tmp_path, body, able=NO_SESSIONS)
+    assert sorted(one.prompt for one in asked) == ["four", "one", "three"]
+    assert done.values == {"anew": "four"}
+    assert done.endings["again"].reason == (
+        "bad_invocation: agent 'scripted' cannot go on with a conversation; "
+        "no agent here can; ai.using() begins another"
+    )
+
+
+async def test_an_agent_chosen_during_the_run_is_checked_then(tmp_path: Path) -> None:
+    """What it cannot do fails the node before a turn."""
+    body = """
+    @phase
+    async def chosen() -> str: return "codex"
+    @agent(use(chosen), tools=["Read"])
+    async def work(ai: Agent) -> str: return await ai.ask("x")
+    @agent(use(chosen))
+    async def plan(ai: Agent) -> str: return ai.name
+    @agent
+    async def go(ai: Agent = use(plan.session)) -> str: return await ai.ask("x")
+    """
+    done, asked = await _asked(tmp_path, body, able=Capabilities())
+    assert "agent 'codex' cannot take tools=" in done.endings["work"].reason
+    assert "agent 'codex' cannot go on with a conversation" in done.endings["go"].reason
+    assert asked == []
+
+
 async def test_no_agent_is_an_error_that_offers_the_demo(tmp_path: Path) -> None:
     """What is installed, how to choose, and what needs no account."""
     (tmp_path / "orchcore.toml").write_text("")
@@ -664,6 +742,7 @@ async def test_agents_that_are_not_installed_are_told(tmp_path: Path) -> None:
         ("ai.using(modle='x')", "[unknown-option]"),
         ("ai.using(budget=1.0)", "[not-available]"),
         ("ai.using(timeout='soon')", "[option]"),
+        ("ai.using(tools=['Read'])", "agent 'scripted' cannot take tools="),
         ("ai.fork()", "bad_invocation: agent 'scripted' cannot fork"),
     ],
 )

@@ -1,5 +1,6 @@
 """``plan``, ``list`` and ``graph``: the orchfile is read, nothing is run."""
 
+import os
 from typing import cast
 
 import click
@@ -14,6 +15,8 @@ from orchcore.cli.shared_options import TARGETS, replacing, selecting
     cls=OrchfileCommand,
     help=f"""Show what `orchcore run` with the same words would do.
 
+What a run would refuse is refused here, too: the agents must be installed.
+
 \b
 {TARGETS}
 
@@ -26,10 +29,14 @@ Example:
 @replacing
 @click.pass_context
 def plan_command(ctx: click.Context, /, **_: object) -> None:
-    """Prints the table of decisions."""
+    """Prints the table of decisions, if there could be a run."""
+    from orchcore.agents.adapters.finder import find_adapters
+    from orchcore.execution.fitness import ensure_agents
     from orchcore.planning.forecast import table
 
-    say(table(plan_of(ctx, complete=True)))
+    plan = plan_of(ctx, complete=True)
+    ensure_agents(plan, find_adapters(), os.environ)
+    say(table(plan))
 
 
 @click.command(

@@ -13,6 +13,7 @@ from orchcore.declarations.body import BODY, Skip
 from orchcore.declarations.nodes import Node
 from orchcore.errors import OrchcoreError
 from orchcore.events import AttemptStarted, RetryScheduled
+from orchcore.execution.abilities import FORK, RESUME
 from orchcore.execution.attempt_failures import failure_of, frames_of
 from orchcore.execution.bodies import RunningBody, Scene
 from orchcore.execution.control import Interrupted
@@ -208,6 +209,7 @@ class Attempts:
             return value
         book = self._scene.office.book
         model = inputs.model if inputs.model is not None else value.model
+        book.ensure(value.agent, (FORK if self._node.forks else RESUME,))
         choice = book.choice(value.agent, self._node.options, model, inputs.cwd)
         session_id = value.session_id
         resumed = None if session_id is None else Resumed(session_id, self._node.forks, value.cwd)

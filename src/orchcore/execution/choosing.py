@@ -1,15 +1,16 @@
 """Which agent a turn goes to, with which options."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from orchcore.agents.adapters.protocol import Adapter
+from orchcore.agents.adapters.protocol import Adapter, Capabilities
 from orchcore.agents.pricing import Prices
 from orchcore.config import AgentSettings, Config
 from orchcore.errors import Problem, UsageError, did_you_mean
+from orchcore.execution.abilities import MAX_TURNS, TOOLS, Ability, held_to, lacking
 from orchcore.planning.options import using_options
 from orchcore.planning.plan import NodeOptions, Plan
 from orchcore.policies import Permission, TurnLimits
@@ -98,9 +99,14 @@ class AgentBook:
             options: Of the node or step.
             model: Resolved model, or ``None``.
             cwd: Resolved working directory, or ``None``.
+
+        Raises:
+            UsageError: No such agent, or it cannot do what *options* ask of it.
         """
         adapter, settings = self.adapter_of(name)
         own_model = str(model) if model is not None else None
+        permission = options.permission or settings.permission or "read-only"
+        self.ensure(name, _abilities(options, permission))
         return Choice(
             name,
             adapter,
@@ -108,7 +114,7 @@ class AgentBook:
             options,
             self.folder(cwd),
             self._plan.model or own_model or settings.model,
-            options.permission or settings.permission or "read-only",
+            permission,
             options.tools,
             {**settings.env, **options.env},
             (*settings.pass_env, *options.pass_env),
@@ -116,6 +122,26 @@ class AgentBook:
             _limits(options, settings),
             options.reasks,
         )
+
+    def ensure(self, name: str, asked: Iterable[Ability]) -> None:
+        """Refuses the agent called *name* if it cannot do all that is asked.
+
+        Raises:
+            UsageError: No such agent, or what it cannot do (``unsupported-option``).
+        """
+        able = self.adapter_of(name)[0].capabilities
+        if problems := tuple(lacking(name, able, asked, self._able())):
+            raise UsageError(*problems)
+
+    def _able(self) -> Mapping[str, Capabilities]:
+        """What every agent that can be named can do."""
+        configured = self._plan.config.settings.agents
+        adapters = {name: configured[name].adapter or name for name in configured}
+        return {
+            name: self._adapters[adapter].capabilities
+            for name, adapter in ({name: name for name in self._adapters} | adapters).items()
+            if name != "text" and adapter in self._adapters
+        }
 
     def changed(self, choice: Choice, name: str | None, options: Mapping[str, Any]) -> Choice:
         """The choice of ``ai.using(name, **options)``.
@@ -140,6 +166,15 @@ class AgentBook:
         if not isinstance(path, str | os.PathLike):
             raise UsageError(Problem("option", f"cwd={path!r} is no path"))
         return (self._plan.folder / os.fspath(cast("str | os.PathLike[str]", path))).resolve()
+
+
+def _abilities(options: NodeOptions, permission: Permission) -> Iterator[Ability]:
+    """What *options* ask of an agent."""
+    yield held_to(permission)
+    if options.tools is not None:
+        yield TOOLS
+    if options.max_turns is not None:
+        yield MAX_TURNS
 
 
 def _limits(options: NodeOptions, settings: AgentSettings) -> TurnLimits:

@@ -1,13 +1,17 @@
 """Whether every agent that a plan names can do what is asked of it, before anything starts."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 from orchcore.agents.adapters.finder import installed
 from orchcore.agents.adapters.protocol import Adapter
 from orchcore.collection.reach import conversations
 from orchcore.declarations.edges import Each, Marker, Maybe, Use
 from orchcore.errors import Location, OrchcoreError, Problem, UsageError
+from orchcore.execution.abilities import FORK, RESUME, Ability
 from orchcore.execution.choosing import AgentBook
+from orchcore.execution.turns import Asked, invocation_of
 from orchcore.planning.drafting import CONVERSATION
 from orchcore.planning.plan import NodeOptions, Plan, PlannedNode
 
@@ -22,32 +26,48 @@ def ensure_agents(plan: Plan, adapters: Mapping[str, Adapter], environ: Mapping[
     """
     book = AgentBook(plan, adapters)
     problems: dict[Problem, None] = {}
-    for options, asked, where, forks in _users(plan):
-        for name in asked:
-            problems.update(dict.fromkeys(_problems(book, name, options, (where, forks, environ))))
+    for user in _users(plan):
+        for name in user.asked:
+            problems.update(dict.fromkeys(_problems(book, name, user, environ.get("PATH"))))
     if problems:
         raise UsageError(*problems)
 
 
-type _User = tuple[NodeOptions, tuple[str | None, ...], Location, bool]
+@dataclass(frozen=True, slots=True)
+class _User:
+    """A node or step with an agent.
+
+    Attributes:
+        options: What it says.
+        asked: The agents' names; ``None`` for the default one.
+        where: Its place.
+        talk: What they must be able to do to a conversation that goes on in it.
+    """
+
+    options: NodeOptions
+    asked: tuple[str | None, ...]
+    where: Location
+    talk: tuple[Ability, ...] = ()
 
 
 def _users(plan: Plan) -> Iterator[_User]:
-    """Every node and step with an agent: its options, the agents it has, where, if it forks."""
     agents: dict[object, tuple[str | None, ...]] = {}
     for node in plan.nodes:  # each after those whose conversations it goes on with
         own = _asked(node, agents, _names(node.options.cli, node))
         agents[node.declared] = own
-        handed = [
-            name
+        handed = {
+            name: None
             for wire in node.wires
             if wire.parameter != CONVERSATION
             for name in _continued(wire.edge, agents)
-        ]
-        yield node.options, tuple(dict.fromkeys((*own, *handed))), node.where, node.forks
+        }
+        goes_on = any(wire.parameter == CONVERSATION for wire in node.wires)
+        talk = (FORK if node.forks else RESUME,)
+        yield _User(node.options, own, node.where, talk if goes_on else ())
+        yield _User(node.options, tuple(handed), node.where, talk)
     for step, options in plan.steps.items():
         if step.spec.role == "agent" and isinstance(options.cli, str):
-            yield options, (options.cli,), step.declared_at, False
+            yield _User(options, (options.cli,), step.declared_at)
 
 
 def _asked(
@@ -82,12 +102,8 @@ def _names(cli: object, node: PlannedNode) -> tuple[str | None, ...]:
 
 
 def _problems(
-    book: AgentBook,
-    asked: str | None,
-    options: NodeOptions,
-    facts: tuple[Location, bool, Mapping[str, str]],
+    book: AgentBook, asked: str | None, user: _User, path_env: str | None
 ) -> Iterator[Problem]:
-    where, forks, environ = facts
     try:
         name = book.name_for(asked)
         adapter, settings = book.adapter_of(name)
@@ -95,18 +111,20 @@ def _problems(
         yield from error.problems
         return
     program = settings.program
-    missing = (adapter.program or program) and not installed(adapter, environ.get("PATH"), program)
-    if missing:
+    if (adapter.program or program) and not installed(adapter, path_env, program):
         message = f"agent '{name}' is not installed: no '{program or adapter.program}' in PATH"
         yield Problem("not-installed", message, None, ("see what is:   orchcore agents",))
-    able = adapter.capabilities
-    wanted = {
-        "tools": (options.tools is not None, able.tools),
-        "max_turns": (options.max_turns is not None, able.max_turns),
-        "session": (forks, able.fork),
-    }
-    for what, (needed, can) in wanted.items():
-        if needed and not can:
-            verb = "fork a conversation" if what == "session" else f"take {what}="
-            message = f"agent '{name}' cannot {verb}"
-            yield Problem("unsupported-option", message, where, ("choose another agent",))
+    for refused in (partial(book.ensure, name, user.talk), partial(_first_turn, book, name, user)):
+        try:
+            refused()
+        except UsageError as error:
+            for problem in error.problems:
+                is_the_nodes = problem.code == "unsupported-option"
+                yield replace(problem, where=user.where) if is_the_nodes else problem
+
+
+def _first_turn(book: AgentBook, name: str, user: _User) -> None:
+    """Lets the adapter make the command line of a turn, which is not run."""
+    choice = book.choice(name, user.options, None, None)
+    asked = Asked("", None, None, lambda result: (result, None))
+    choice.adapter.command(invocation_of(choice, asked, choice.cwd, choice.cwd))

@@ -10,8 +10,9 @@ from typing import Any, Unpack, cast
 from weakref import ReferenceType, ref
 
 from orchcore.declarations.agent import Agent, TurnOptions
-from orchcore.errors import OrchcoreError, Problem
+from orchcore.errors import OrchcoreError, Problem, UsageError
 from orchcore.events import AgentEvent
+from orchcore.execution.abilities import FORK, RESUME, Ability
 from orchcore.execution.answers import AnswerShape, InvalidAnswerError, shape
 from orchcore.execution.choosing import AgentBook, Choice
 from orchcore.execution.endings import SessionRef
@@ -53,6 +54,7 @@ class Conversation:
         self._choice = choice
         self._resumed = resumed
         self._last: Turn | None = None
+        self._answered = False
         self._reader: ReferenceType[object] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -140,10 +142,7 @@ class Conversation:
 
     def fork(self) -> Agent:
         """A new conversation that begins as a copy of this one."""
-        if not self._choice.adapter.capabilities.fork:
-            raise TurnFailed(
-                Failure("bad_invocation", f"agent '{self.name}' cannot fork a conversation")
-            )
+        self._ensure(FORK)
         branched = None if self._resumed is None else replace(self._resumed, fork=True)
         return Conversation(self._counter, self._choice, branched)
 
@@ -178,6 +177,13 @@ class Conversation:
             "Answer again, with valid JSON for the same schema and nothing else."
         )
 
+    def _ensure(self, ability: Ability, way_out: str = "") -> None:
+        try:
+            self._counter.book.ensure(self.name, (ability,))
+        except UsageError as error:
+            detail = f"{error.problems[0].message}; {error.hint}{way_out}"
+            raise TurnFailed(Failure("bad_invocation", detail)) from None
+
     async def _turn(
         self, asked: Asked, listener: Callable[[AgentEvent], None] | None
     ) -> tuple[TurnResult, Turn]:
@@ -189,6 +195,7 @@ class Conversation:
                 result, turn = again, nudged
         if result.failure is not None:
             raise TurnFailed(result.failure, turn.transcript)
+        self._answered = True
         return result, turn
 
     async def _one(
@@ -221,6 +228,8 @@ class Conversation:
                 )
             message = f"two turns at once on one conversation with '{self.name}'"
             raise OrchcoreError(Problem("concurrent-ask", message, None, (hint,)))
+        if self._answered:
+            self._ensure(RESUME, "; ai.using() begins another")
         self._idle.clear()
         try:
             yield

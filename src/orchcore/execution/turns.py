@@ -143,7 +143,7 @@ class TurnDesk:
     ) -> tuple[TurnResult, Turn]:
         turn = f"turn-{number}"
         folder = self._around.folders.turn_folder(self._node, self._attempt, number)
-        invocation = _invocation(choice, asked, folder, self._around.folders.sessions)
+        invocation = invocation_of(choice, asked, folder, self._around.folders.sessions)
         self._spent.folder = str(folder)
         self._journalist.say(self._started(turn, choice, invocation))
         self._preparations.begin(choice)
@@ -252,7 +252,15 @@ class TurnDesk:
             self._spent.cost_usd += result.cost_usd
 
 
-def _invocation(choice: Choice, asked: Asked, folder: Path, sessions: Path) -> Invocation:
+def invocation_of(choice: Choice, asked: Asked, folder: Path, sessions: Path) -> Invocation:
+    """The request for a turn of *choice*.
+
+    Args:
+        choice: The agent and its options.
+        asked: What is wanted.
+        folder: The turn's own folder.
+        sessions: The folder for sessions that all turns of the run share.
+    """
     resumed = asked.resumed
     settings = choice.settings
     invocation = Invocation(

@@ -111,12 +111,8 @@ class ScriptedAdapter:
     login_env: tuple[str, ...] = ()
 
     def command(self, invocation: Invocation) -> Launch:
-        """Refuses: a scripted agent is no process.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise UsageError(Problem("scripted-agent", f"agent '{invocation.agent}' is no program"))
+        """A line that nobody runs, since ``parser`` refuses."""
+        return Launch((invocation.agent,))
 
     def parser(self, invocation: Invocation) -> Parser:
         """Refuses: there is no stream to read.
@@ -124,7 +120,7 @@ class ScriptedAdapter:
         Raises:
             UsageError: Always.
         """
-        raise UsageError(Problem("scripted-agent", f"agent '{invocation.agent}' has no stream"))
+        raise UsageError(Problem("scripted-agent", f"agent '{invocation.agent}' is no program"))
 
 
 def _session_id(invocation: Invocation) -> str:
