@@ -17,7 +17,7 @@ from orchcore.agents.adapters.finder import find_adapters
 from orchcore.agents.tree import Trees
 from orchcore.agents.turn import LocalTurnRunner
 from orchcore.collection.gathering import Collection, collect, gather_nodes
-from orchcore.collection.loading import imports_of, load
+from orchcore.collection.loading import ensure_not_loading, imports_of, load
 from orchcore.collection.reach import roots
 from orchcore.config import load_config
 from orchcore.declarations.gates import Approval
@@ -82,6 +82,7 @@ class Wanted:
 
 async def run_wanted(wanted: Wanted, control: Control | None = None) -> RunResult:
     """Collects, plans and runs what *wanted* says; *control* may end it."""
+    ensure_not_loading()
     collection, targets = _wanted_nodes(wanted)
     plan = draft(collection, Request(targets, parameters=wanted.params, agent=wanted.agent))
     return await execute(plan, RunSetup(yes=wanted.yes), control or Control())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchcore.collection.discovery import find, search
+from orchcore.collection.discovery import Asked, find, search
 from orchcore.errors import CollectionError, OrchcoreError, UsageError
 
 TEXT = "from orchcore import phase\n\n@phase\nasync def hello() -> str: return 'hi'\n"
@@ -120,6 +120,23 @@ def test_what_is_no_path_selects(tmp_path: Path, target: str) -> None:
     """Ids, also those of instances that look like paths, are selectors."""
     _orchfile(_project(tmp_path) / "orchfile.py")
     assert find((target,), None, tmp_path).selectors == (target,)
+
+
+def test_a_folder_without_one_is_told_if_there_is_none_at_all(tmp_path: Path) -> None:
+    """What was named is what the error is about; without it, ``orchcore init`` is the way out."""
+    (_project(tmp_path) / "docs").mkdir()
+    (tmp_path / "docs" / "near.py").write_text("")
+    with pytest.raises(CollectionError, match=r"docs holds no orchfile.py") as caught:
+        find(("docs",), None, tmp_path)
+    assert "near.py" in caught.value.hint
+    with pytest.raises(CollectionError, match="orchcore init"):
+        find((), None, tmp_path)
+
+
+def test_an_empty_target_names_nothing(tmp_path: Path) -> None:
+    """It does not select everything."""
+    file = _orchfile(_project(tmp_path) / "orchfile.py")
+    assert find(("",), None, tmp_path) == Asked(file, ("",))
 
 
 def test_dash_f_names_the_file(tmp_path: Path) -> None:

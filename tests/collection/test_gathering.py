@@ -234,3 +234,76 @@ def test_what_is_no_function_can_be_declared_and_is_reported_later(tmp_path: Pat
         "strange",
         "odd",
     ]
+
+
+@pytest.mark.parametrize(
+    "second", ["@phase\nasync def a() -> str: ...", "class a: ...", "def a(): ..."]
+)
+@pytest.mark.parametrize(
+    "first", ["@phase", "@agent('demo')", "@phase.step", "@agent.step()", "@resource"]
+)
+def test_a_phase_whose_name_is_given_away_is_told(tmp_path: Path, first: str, second: str) -> None:
+    """The first of two definitions of one name would be lost without a word."""
+    body = f"@phase\nasync def other() -> int: return 1\n{first}\nasync def a(ai: Agent): yield\n{second}\n"
+    with pytest.raises(CollectionError) as caught:
+        collected(tmp_path, body)
+    (problem,) = caught.value.problems
+    assert problem.code == "redefined-phase"
+    assert problem.where is not None
+    assert problem.where.text in second
+    assert "orchfile.py:11 is lost" in problem.message
+
+
+def test_a_name_that_is_used_again_on_purpose_is_fine(tmp_path: Path) -> None:
+    """What another name, an edge or a copy still leads to is not lost; helpers are free."""
+    body = """
+    @phase
+    async def a(x: int = param(1)) -> int: return x
+    first = a
+    @phase
+    async def a(x: int = param(1)) -> int: return x
+    @phase
+    async def c(x: int) -> int: return x
+    c = c.wired(x=2)
+    def helper(): ...
+    def helper(): ...
+    def made(n: int):
+        @phase
+        async def a() -> int: return n
+        return a
+    one, two = made(1), made(2)
+    """
+    assert _ids(collected(tmp_path, body)) == ["a", "first", "c", "one", "two"]
+
+
+def test_a_gate_that_is_bound_to_nothing_is_a_warning(tmp_path: Path) -> None:
+    """Nobody would be asked."""
+    body = """
+    @phase
+    async def plan() -> int: return 1
+    approve(plan, "go on?")
+    approved = approve(plan, "go on?")
+    """
+    (warning,) = collected(tmp_path, body).warnings
+    assert (warning.code, warning.warning) == ("gate-without-effect", True)
+    assert warning.where is not None
+    assert warning.where.text == 'approve(plan, "go on?")'
+    assert "use(approved)" in warning.hints[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("@phase.step\nasync def s() -> int: ...\n", "is a step: a body calls it"),
+        ("class Flow:\n    @phase\n    async def a() -> int: ...\n", "inside the class 'Flow'"),
+        ("def flow():\n    @agent()\n    async def a(ai): ...\n", "inside the function 'flow'"),
+        ("import orchcore\ndef flow():\n    @orchcore.phase\n    async def a(): ...\n", "'flow'"),
+        ("def flow():\n    @staticmethod\n    def a(): ...\n", "declare one:"),
+    ],
+)
+def test_phases_that_are_not_found_are_pointed_at(tmp_path: Path, body: str, said: str) -> None:
+    """A step alone, or phases inside a class or function, are no nodes: the error says where they are."""
+    with pytest.raises(CollectionError) as caught:
+        collected(tmp_path, body)
+    assert caught.value.code == "no-phases"
+    assert said in caught.value.hint

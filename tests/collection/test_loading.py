@@ -145,3 +145,62 @@ def test_a_marker_used_as_a_value_raises_at_once(tmp_path: Path, use: str, advic
     assert advice in caught.value.hint
     assert caught.value.where is not None
     assert caught.value.where.path == file
+
+
+PHASE = "from orchcore import *\nimport asyncio\n@phase\nasync def a() -> int: return 1\n"
+
+
+@pytest.mark.parametrize(
+    "line", ["run_sync(a)", "asyncio.run(run(a))", "run_sync('a', orchfile='orchfile.py')"]
+)
+def test_nothing_runs_while_an_orchfile_is_read(tmp_path: Path, line: str) -> None:
+    """Looking at an orchfile must not run it; the error has the line and the way out."""
+    error = _error(tmp_path, f"{PHASE}{line}\n")
+    assert (error.code, _line(error)) == ("run-at-import", 5)
+    assert 'if __name__ == "__main__":' in error.hint
+    guarded = tmp_path / "guarded.py"
+    guarded.write_text(f'{PHASE}if __name__ == "__main__":\n    {line}\n')
+    assert load(guarded).a
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        (f"{PHASE}a()\n", 5, "phases are wired, not called"),
+        (f"{PHASE}x = use(b)\n@phase\nasync def b() -> int: return 1\n", 5, "declare 'b' above"),
+        (f"{PHASE}asyncio.run(command('true'))\n", 5, "in the body of a phase"),
+        (f"{PHASE}x = use(nobody)\n", 5, ""),
+        (
+            f"{PHASE}@agent('demo', 'edit', 5)\nasync def b(ai: Agent): ...\n",
+            5,
+            "permission='edit'",
+        ),
+        (f"{PHASE}@phase('b')\nasync def b(): ...\n", 5, '@phase(timeout="5m")'),
+    ],
+)
+def test_common_slips_have_their_line_and_a_hint(
+    tmp_path: Path, text: str, line: int, said: str
+) -> None:
+    """A call, a name from below, a step or command outside a run, options without names."""
+    error = _error(tmp_path, text)
+    assert _line(error) == line
+    assert said in error.hint
+    assert bool(error.hint) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [(b"# caf\xe9\n", 1), (b"\n\n\n# caf\xe9\nx = 1\n", 4), (b'\n\n\nx = "\xe9"\n', 4)],
+)
+def test_a_file_that_is_no_text_has_the_line(tmp_path: Path, text: bytes, line: int) -> None:
+    """Also in a comment, where ``compile`` would cut the file short and say nothing."""
+    file = tmp_path / "orchfile.py"
+    file.write_bytes(text)
+    with pytest.raises(CollectionError, match="0xe9 is no utf-8: save the file as UTF-8") as caught:
+        load(file)
+    assert (caught.value.code, _line(caught.value)) == ("syntax", line)
+    file.write_bytes(b"# -*- coding: latin-1 -*-\n# caf\xe9\nx = '\xe9'\n")
+    assert load(file).x == "é"
+    file.write_bytes(b"# -*- coding: nonsense -*-\n")
+    with pytest.raises(CollectionError, match="nonsense"):
+        load(file)

@@ -168,3 +168,23 @@ async def y(it: str = each(items)) -> str: ...
     assert node.fan.quorum == quorum
     said = f", {quorum} of those selected must pass" if ":" in targets[0] else ", 2 must pass"
     assert said in facts.parallel_text(node)
+
+
+def test_a_gate_that_nobody_waits_for_is_a_warning(tmp_path: Path) -> None:
+    """Others use what is to be approved, so they start without the answer."""
+    body = """
+    @phase
+    async def plan() -> int: return 1
+    approved = approve(plan, "go on?")
+    @phase
+    async def work(plan: int = use(plan)) -> int: return plan
+    """
+    (warning,) = planned(tmp_path, body).warnings
+    assert warning.code == "gate-without-effect"
+    assert warning.message == "'work' starts without waiting for the gate 'approved'"
+    assert warning.hints == ("use the gate in place of 'plan':   use(approved)",)
+    assert warning.where is not None
+    assert warning.where.text == 'approved = approve(plan, "go on?")'
+    for fine in ("plan: int = use(approved)", "x: int = param(1)"):
+        assert not planned(tmp_path, body.replace("plan: int = use(plan)", fine)).warnings
+    assert not planned(tmp_path, body + '\n    last = approve(work, "done?")\n').warnings[1:]

@@ -155,7 +155,8 @@ class _Words:
 
     Attributes:
         sure: Targets that name an orchfile.
-        doubtful: The same, but each stands after an unknown option and may be its value.
+        doubtful: The same, but each stands after an unknown option and may be its value; and
+            folders that hold none, which may be the names of phases.
         file: ``-f``.
     """
 
@@ -172,7 +173,8 @@ def _lenient(command: click.Command, args: list[str]) -> _Words:
         words = [word for word in ctx.params["targets"] or () if isinstance(word, str)]
         file = ctx.params["file"]
     sure = tuple(_paths(words, after_option=False))
-    return _Words(sure, tuple(_paths(words, after_option=True)), file)
+    folders = (word for word in words if word and word not in sure and Path(word).is_dir())
+    return _Words(sure, (*_paths(words, after_option=True), *folders), file)
 
 
 def _paths(words: Sequence[str], *, after_option: bool) -> Iterator[str]:

@@ -40,7 +40,7 @@ def find(targets: Iterable[str], file: str | None, cwd: Path) -> Asked:
         path, selector = _split(target, cwd)
         if path is not None:
             paths.append(_named(path))
-        if selector:
+        if selector or path is None:
             selectors.append(selector)
     distinct = list(dict.fromkeys(paths))
     if len(distinct) > 1:
@@ -48,11 +48,18 @@ def find(targets: Iterable[str], file: str | None, cwd: Path) -> Asked:
         raise UsageError(
             Problem("two-orchfiles", f"{names} are named; a run has one orchfile", None, ())
         )
-    return Asked(distinct[0] if distinct else search(cwd), tuple(selectors))
+    if distinct:
+        return Asked(distinct[0], tuple(selectors))
+    folder = next((cwd / name for name in selectors if name and (cwd / name).is_dir()), None)
+    return Asked(search(cwd, folder), tuple(selectors))
 
 
-def search(cwd: Path) -> Path:
+def search(cwd: Path, asked: Path | None = None) -> Path:
     """The nearest orchfile from *cwd* upwards, or the one that configuration names there.
+
+    Args:
+        cwd: Where the search starts, absolute.
+        asked: A folder without an orchfile that was named; meant if the search finds none.
 
     Raises:
         CollectionError: There is none.
@@ -66,20 +73,20 @@ def search(cwd: Path) -> Path:
         if (folder / ORCHFILE).is_file():
             ensure_trusted(folder / ORCHFILE)
             return folder / ORCHFILE
+    if asked is not None:
+        return _named(asked)
+    hints = (
+        "name one:   orchcore run PATH/orchfile.py   (or a folder that holds one)",
+        "or begin with one that works:   orchcore init",
+    )
     raise CollectionError(
-        Problem(
-            "no-orchfile",
-            f"no {ORCHFILE} in {cwd} or above it",
-            None,
-            (
-                "name one:   orchcore run PATH/orchfile.py   (or a folder that holds one)",
-                f"or write {ORCHFILE}:   from orchcore import Agent, agent, param, phase, use",
-            ),
-        )
+        Problem("no-orchfile", f"no {ORCHFILE} in {cwd} or above it", None, hints)
     )
 
 
 def _split(target: str, cwd: Path) -> tuple[Path | None, str]:
+    if not target:
+        return None, target
     head, found, tail = target.partition("::")
     if found:
         return cwd / head, tail

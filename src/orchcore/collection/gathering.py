@@ -10,6 +10,7 @@ from typing import Any
 from orchcore.collection.discovery import find
 from orchcore.collection.loading import load
 from orchcore.collection.reach import Root, reachable, unwired
+from orchcore.collection.source_text import SourceText
 from orchcore.config import Config, load_config
 from orchcore.declarations.gates import Approval
 from orchcore.declarations.location import line_at
@@ -47,6 +48,7 @@ class Collection:
         resources: Every resource that a node or step reaches.
         config: The configuration in force for this file.
         selectors: What the user asked for.
+        warnings: What was written and has no effect.
     """
 
     orchfile: Path
@@ -55,6 +57,7 @@ class Collection:
     resources: tuple[Resource[Any, Any], ...]
     config: Config
     selectors: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -88,7 +91,7 @@ def gather_nodes(
     """The collection of *namespace*: what is bound there, plus what that reaches by edges.
 
     Raises:
-        CollectionError: It declares no phase, or two nodes have one id.
+        CollectionError: It declares no phase, two nodes have one id, or one was lost.
     """
     names = _names(namespace)
     reached: dict[Root | Declared, None] = {}
@@ -100,11 +103,15 @@ def gather_nodes(
         for one in _without_templates(reached)
         if isinstance(one, Node | Approval)
     )
+    text = SourceText(orchfile, namespace)
     if not found:
-        raise CollectionError(_nothing(orchfile))
-    _ensure_unique(found)
+        raise CollectionError(_nothing(orchfile, steps, text))
+    problems = (*_doubles(found), *text.redefined((*reached, *namespace.values())))
+    if problems:
+        raise CollectionError(*problems)
     resources = tuple(one for one in reached if isinstance(one, Resource))
-    return Collection(orchfile, found, steps, resources, config, selectors)
+    warnings = tuple(text.unbound_gates())
+    return Collection(orchfile, found, steps, resources, config, selectors, warnings)
 
 
 def _names(namespace: Mapping[str, Any]) -> dict[Declaration, str]:
@@ -158,24 +165,25 @@ def _visit(start: Root | Declared, reached: dict[Root | Declared, None]) -> None
             stack.extend((root, False) for root in reversed(list(reachable(declared))))
 
 
-def _ensure_unique(found: tuple[Found, ...]) -> None:
+def _doubles(found: tuple[Found, ...]) -> Iterator[Problem]:
     first: dict[str, Found] = {}
-    problems: list[Problem] = []
     for node in found:
         other = first.setdefault(node.id, node)
         if other is not node:
             hints = ("bind one of them to another name, or give it name=...",)
             message = f"two phases are called '{node.id}' (the other: {other.where})"
-            problems.append(Problem("duplicate-name", message, node.where, hints))
-    if problems:
-        raise CollectionError(*problems)
+            yield Problem("duplicate-name", message, node.where, hints)
 
 
-def _nothing(orchfile: Path) -> Problem:
+def _nothing(orchfile: Path, steps: Mapping[str, Callee], text: SourceText) -> Problem:
     empty = not orchfile.read_text("utf-8", "replace").strip()
+    called = tuple(
+        f"'{name}' ({step.declared_at}) is a step: a body calls it, or   again = {name}.wired(...)"
+        for name, step in steps.items()
+    )
     return Problem(
         "no-phases",
         f"{shown_path(orchfile)} {'is empty' if empty else 'declares no phase'}",
         line_at(str(orchfile), 1),
-        ("declare one:   @phase\n          async def hello() -> str: ...",),
+        (*called, *text.hidden(), "declare one:\n@phase\nasync def hello() -> str: ..."),
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Concatenate, Unpack, cast, overload
+from typing import Any, Concatenate, Unpack, cast, get_args, overload
 
 from orchcore.declarations.agent import Agent
+from orchcore.declarations.location import caller, line_at
 from orchcore.declarations.nodes import (
     AgentFanPhase,
     AgentPhase,
@@ -22,6 +23,8 @@ from orchcore.declarations.options import (
     PhaseFanOptions,
     PhaseOptions,
 )
+from orchcore.errors import CollectionError, Problem
+from orchcore.policies import Permission
 
 
 class _Pending:
@@ -75,10 +78,29 @@ class _OneAgentStep(_Pending):
         return AgentStep(self._agent(fn))
 
 
-def _function(args: tuple[Any, ...]) -> Callable[..., Any] | None:
+def _function(args: tuple[Any, ...], what: str, named: int = 0) -> Callable[..., Any] | None:
+    """The function that is decorated without options.
+
+    Args:
+        args: Positional arguments of *what*.
+        what: ``@agent``, for the error.
+        named: How many may stand there besides a function.
+
+    Raises:
+        CollectionError: There are more.
+    """
     first = args[0] if args else None
     # what is declared already counts as one: planning then says so
-    return first if callable(first) or isinstance(cast("object", first), Declared) else None
+    fn = first if callable(first) or isinstance(cast("object", first), Declared) else None
+    if surplus := args[named if fn is None else 1 :]:
+        told = ", ".join(map(repr, surplus))
+        is_permission = surplus[0] in get_args(Permission.__value__)
+        option = f"permission={surplus[0]!r}" if is_permission else 'timeout="5m"'
+        takes = "the agent's name" if named else "nothing"
+        message = f"{what} takes {takes} without a keyword, so not {told}"
+        hint = f"name the option:   {what}({', '.join([*map(repr, args[:named]), option])})"
+        raise CollectionError(Problem("arguments", message, line_at(*caller()), (hint,)))
+    return fn
 
 
 class PhaseDecorator:
@@ -97,7 +119,7 @@ class PhaseDecorator:
     def __call__(self, **options: Unpack[PhaseOptions]) -> _OnePhase: ...
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Makes a node of a function, or a decorator of options."""
-        if (fn := _function(args)) is not None:
+        if (fn := _function(args, "@phase")) is not None:
             return _OnePhase(None, {})(fn)
         return _ManyPhases(None, options) if "parallel" in options else _OnePhase(None, options)
 
@@ -107,7 +129,7 @@ class PhaseDecorator:
     def step(self, **options: Unpack[PhaseOptions]) -> _OneStep: ...
     def step(self, *args: Any, **options: Any) -> Any:
         """Makes a step of a function: called by bodies, not a node."""
-        fn = _function(args)
+        fn = _function(args, "@phase.step")
         return _OneStep(None, options) if fn is None else _OneStep(None, {})(fn)
 
 
@@ -131,7 +153,7 @@ class AgentDecorator:
     def __call__(self, cli: str = ..., /, **options: Unpack[AgentOptions]) -> _OneAgent: ...
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Makes a node of a function, or a decorator of an agent's name and options."""
-        if (fn := _function(args)) is not None:
+        if (fn := _function(args, "@agent", 1)) is not None:
             return _OneAgent(None, {})(fn)
         cli = args[0] if args else None
         return _ManyAgents(cli, options) if "parallel" in options else _OneAgent(cli, options)
@@ -144,7 +166,7 @@ class AgentDecorator:
     def step(self, cli: str = ..., /, **options: Unpack[AgentOptions]) -> _OneAgentStep: ...
     def step(self, *args: Any, **options: Any) -> Any:
         """Makes a step of a function that has an agent: called by bodies, not a node."""
-        if (fn := _function(args)) is not None:
+        if (fn := _function(args, "@agent.step", 1)) is not None:
             return _OneAgentStep(None, {})(fn)
         return _OneAgentStep(args[0] if args else None, options)
 

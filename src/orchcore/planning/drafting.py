@@ -69,6 +69,7 @@ def draft(collection: Collection, request: Request) -> Plan:
     nodes = bench.nodes()
     steps = {step: bench.options_of(step, name) for name, step in collection.steps.items()}
     problems = [*wiring.problems(collection), *wrong_names, *bench.problems, *_cycle(nodes)]
+    problems += (*collection.warnings, *_idle_gates(nodes))
     errors = sorted((p for p in problems if not p.warning), key=_place)
     if errors:
         raise CollectionError(*errors, *wrong_values)
@@ -256,6 +257,18 @@ def _shared_edits(node: PlannedNode) -> Iterator[Problem]:
         message = f"'{node.id}' lets {fan.parallel} agents edit one shared folder at once"
         hint = "give each its own:   cwd=each([...]) or a resource per instance (a git worktree)"
         yield Problem("shared-edits", message, node.where, (hint,), warning=True)
+
+
+def _idle_gates(nodes: tuple[PlannedNode, ...]) -> Iterator[Problem]:
+    """Gates that nobody waits for, although others use what is to be approved."""
+    for gate in nodes:
+        if gate.role != "gate" or any(gate.id in node.needs for node in nodes):
+            continue
+        hasty = [node.id for node in nodes if node is not gate and {*gate.needs} & {*node.needs}]
+        if hasty:
+            message = f"'{', '.join(hasty)}' starts without waiting for the gate '{gate.id}'"
+            hint = f"use the gate in place of '{', '.join(gate.needs)}':   use({gate.id})"
+            yield Problem("gate-without-effect", message, gate.where, (hint,), warning=True)
 
 
 def _quorum_problem(node: PlannedNode) -> Iterator[Problem]:
