@@ -235,7 +235,7 @@ async def test_an_exception_in_the_block_ends_the_tree_and_passes(tmp_path: Path
 @pytest.mark.parametrize(
     ("argv", "kind", "detail"),
     [
-        (("no-such-program",), "not_installed", "'no-such-program' was not found in PATH (/usr"),
+        (("no-such-program",), "not_installed", "'no-such-program' was not found in PATH"),
         (("/no/such/program",), "not_installed", "'/no/such/program' does not exist"),
         (("./plain.txt",), "bad_invocation", "'./plain.txt' is not executable: Permission"),
         (("./script",), "bad_invocation", "'./script' names an interpreter that does not exist"),

@@ -266,7 +266,7 @@ async def test_what_cannot_be_run_is_a_failure_not_an_exception(stage: Stage) ->
     assert told == [
         ("bad_invocation", "no adapter is named 'lime'; did you mean 'line'?"),
         ("bad_invocation", "this model is impossible"),
-        ("not_installed", "'no-such-agent' was not found in PATH (/usr/bin:/bin)"),
+        ("not_installed", "'no-such-agent' was not found in PATH"),
         ("bad_invocation", f"the working directory {gone} is no folder"),
         (
             "crashed",

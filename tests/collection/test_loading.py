@@ -133,6 +133,11 @@ def test_a_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:
         ("len(maybe(plan))", "maybe(plan.pick(lambda v: ...))"),
         ("list(each([1, 2]))", "each([1, 2].pick"),
         ("str(param(1))", "take it as a parameter"),
+        ("range(param(1))", "take it as a parameter"),
+        ("float(param(1))", "take it as a parameter"),
+        ("param(1) > 2", "take it as a parameter"),
+        ("2 + param(1)", "take it as a parameter"),
+        ("'a' in param('abc')", "take it as a parameter"),
         ("param([1], name='x')[0]", "take it as a parameter"),
     ],
 )
@@ -170,6 +175,7 @@ def test_nothing_runs_while_an_orchfile_is_read(tmp_path: Path, line: str) -> No
         (f"{PHASE}x = use(b)\n@phase\nasync def b() -> int: return 1\n", 5, "declare 'b' above"),
         (f"{PHASE}asyncio.run(command('true'))\n", 5, "in the body of a phase"),
         (f"{PHASE}x = use(nobody)\n", 5, ""),
+        (f"{PHASE}x = use(a.session)\n", 5, "decorate it with @agent"),
         (
             f"{PHASE}@agent('demo', 'edit', 5)\nasync def b(ai: Agent): ...\n",
             5,

@@ -207,6 +207,7 @@ async def test_commands_give_what_they_came_to(tmp_path: Path) -> None:
         ("command('false', check=True)", "error", "false exited with 1"),
         ("command('sleep', '60', timeout=0.05)", "timeout", "0.05 s"),
         ("command('surely-not-there')", "not_installed", "surely-not-there"),
+        ("command('echo x')", "not_installed", 'separate words: "echo", "x"'),
     ],
 )
 async def test_commands_that_fail(tmp_path: Path, line: str, kind: str, said: str) -> None:

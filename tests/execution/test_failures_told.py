@@ -124,6 +124,34 @@ async def test_a_step_waits_before_it_is_tried_again(tmp_path: Path) -> None:
                 ' (help: name it first:   await command("pytest", "-q"))'
             ),
         ),
+        (
+            "await command(['echo', '5'])",
+            (
+                "error: command() takes texts and paths, not ['echo', '5'] [arguments]"
+                " (help: put a star before it:   await command(*words))"
+            ),
+        ),
+        (
+            "await command('echo', 5)",
+            (
+                "error: command() takes texts and paths, not 5 [arguments]"
+                ' (help: write a text:   await command(..., "5"))'
+            ),
+        ),
+        (
+            "command('true').stdout",
+            (
+                "error: AttributeError: 'coroutine' object has no attribute 'stdout'"
+                " (help: did you forget `await`?)"
+            ),
+        ),
+        (
+            "later = ai.ask('x')\n        try: later + 'y'\n        finally: later.close()",
+            (
+                "error: TypeError: unsupported operand type(s) for +: 'coroutine' and 'str'"
+                " (help: did you forget `await`?)"
+            ),
+        ),
     ],
 )
 async def test_a_failure_is_told_in_one_line(tmp_path: Path, line: str, reason: str) -> None:

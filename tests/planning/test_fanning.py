@@ -1,6 +1,6 @@
 """Labels, pairing, crossing and order among instances."""
 
-import shlex
+import re
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,10 @@ def _labels(fan: Fan, *lists: list[Element]) -> list[str]:
     return [shape.label for shape in expand(fan, lists)]
 
 
+_NEEDS_QUOTES = re.compile(r"[\x00-\x20!-$&-*;<>?\[-^`{-\x7f]|\s")
+"""What a shell takes for more than a character of a word."""
+
+
 class _Color(Enum):
     RED = "bright red"
     ONE = 1
@@ -43,7 +47,7 @@ class _Color(Enum):
 def test_every_label_is_shell_safe(value: object) -> None:
     """Whatever a value is, its instance can be named without quotes."""
     label = safe_label(value)
-    assert shlex.quote(f"review:{label}") == f"review:{label}"
+    assert not _NEEDS_QUOTES.search(f"review:{label}")
     assert len(label) <= 48
 
 
@@ -52,7 +56,7 @@ def test_every_instance_has_its_own_shell_safe_label(values: list[object]) -> No
     """Equal, empty and unnameable values still give distinct ids."""
     labels = _labels(_fan(_axis("a")), elements(values, None))
     assert len(set(labels)) == len(values)
-    assert all(label and shlex.quote(label) == label for label in labels)
+    assert all(label and not _NEEDS_QUOTES.search(label) for label in labels)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +64,12 @@ def test_every_instance_has_its_own_shell_safe_label(values: list[object]) -> No
     [
         ("fix the bug!", "fix-the-bug"),
         ("codex", "codex"),
+        ("émigré", "émigré"),
+        ("e\u0301migre\u0301", "émigré"),
+        ("日本 語!", "日本-語"),
+        ("हिन्दी में", "हिन्दी-में"),
+        ("\u0301 !", ""),
+        ("\u2764\ufe0f love\u202e", "love"),
         (-1, "-1"),
         (3, "3"),
         (True, "True"),

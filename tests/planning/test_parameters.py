@@ -138,9 +138,74 @@ def test_a_wrong_value_is_told_with_its_place(tmp_path: Path) -> None:
 
 
 def test_bad_json_is_told_as_the_types_own_error(tmp_path: Path) -> None:
-    """Text that begins like JSON but is none fails as the text it is."""
+    """Text that begins like JSON but is none fails as the text it is, or for its JSON."""
     with pytest.raises(UsageError, match="--x '\\[1, '"):
         _value(tmp_path, "list[int] = param()", "[1, ")
+    with pytest.raises(UsageError, match=r"--x '\{': Input should be a valid integer"):
+        _value(tmp_path, "int = param()", "{")
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "hint"),
+    [
+        ('{"id": "a", "hours": "q"}', "--x 'q': hours: Input should be a valid integer", ""),
+        ('{"id": ', "Invalid JSON", ""),
+        ("hello", "--x 'hello': Input should be a valid dictionary", "as JSON:   --x '{...}'"),
+    ],
+)
+def test_a_wrong_object_is_told_by_its_field(
+    tmp_path: Path, given: str, said: str, hint: str
+) -> None:
+    """What is wrong within JSON, that it is no JSON, or how to write some."""
+    with pytest.raises(UsageError) as caught:
+        _value(tmp_path, "Task = param()", given, TYPES)
+    assert said in caught.value.problems[0].message
+    assert hint in caught.value.hint
+
+
+def test_a_value_of_a_variable_is_told_by_its_name(tmp_path: Path) -> None:
+    """$LEVEL, not --level, which nobody wrote."""
+    body = ONE.format('level: int = param(1, env="LEVEL")')
+    with pytest.raises(UsageError, match=r"\$LEVEL 'high': Input should be a valid integer"):
+        planned(tmp_path, body, environ={"LEVEL": "high"})
+
+
+def test_defaults_are_of_the_declared_type(tmp_path: Path) -> None:
+    """All that are not, at once and each with its line; nothing is converted."""
+    body = """
+    class Task(BaseModel):
+        id: str
+    @phase
+    async def wrong(
+        a: int = param("abc"),
+        b: list[int] = param("q"),
+        c: int = param(None),
+        d: bool = param("no"),
+        e: Path = param("x"),
+        f: Literal["low", "high"] = param("middle"),
+        g: SecretStr = param(7),
+    ) -> None: ...
+    @phase(parallel=2)
+    async def right(
+        h: int | None = param(None),
+        i: float = param(1),
+        j: list[Task] = param([Task(id="x")]),
+        k: SecretStr = param(SecretStr("s")),
+        l: str = each(param(["a"])),
+        m: "asyncio.Event" = param(asyncio.Event()),
+        n: Any = param(3),
+    ) -> None: ...
+    """
+    with pytest.raises(CollectionError) as caught:
+        planned(tmp_path, body)
+    problems = caught.value.problems
+    assert {problem.code for problem in problems} == {"parameter-default"}
+    lines = [problem.where.text for problem in problems if problem.where]
+    assert [line[0] for line in lines] == list("abcdefg")
+    assert problems[0].message == (
+        "the default of parameter 'a' is no int: 'abc': Input should be a valid integer"
+    )
+    assert "***" in problems[-1].message
 
 
 def test_all_wrong_parameters_are_told_at_once(tmp_path: Path) -> None:

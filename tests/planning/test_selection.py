@@ -106,6 +106,34 @@ def test_instances_of_a_list_to_come_are_taken_on_trust() -> None:
     assert only(select((fix,), Selection(("fix:t7",))), "fix") == ("fix:t7",)
 
 
+@pytest.mark.parametrize(
+    ("target", "label"),
+    [
+        ("fix:émigré", "émigré"),
+        ("fix:e\u0301migre\u0301", "émigré"),
+        ("fix:fix the bug!", "fix-the-bug"),
+        ("fix:a,b", "a-b"),
+        ("f*:日本", "日本"),
+    ],
+)
+def test_an_instance_is_named_by_its_value_too(target: str, label: str) -> None:
+    """As people write it; the label is what is fit for a shell, of a list that comes as well."""
+    fix = node("fix", items=["émigré", "fix the bug!", "a,b", "日本"])
+    assert only(select((fix,), Selection((target,))), "fix") == (f"fix:{label}",)
+    assert fix.fan is not None
+    later = node("fix", fan=Fan(2, None, (Axis(fix.fan.axes[0].edge, "source", "plan"),), "plan"))
+    assert only(select((later,), Selection((target,))), "fix") == (f"fix:{label}",)
+
+
+def test_a_crossed_instance_is_named_by_its_values_too() -> None:
+    """Joined by commas, which no label of one value has."""
+    edge = NODES[3].fan.axes[0].edge if NODES[3].fan else None
+    assert edge is not None
+    axes = (Axis(edge, "list", 1, ("a b", "c")), Axis(edge, "list", 2, ("d",)))
+    fix = node("fix", fan=Fan(2, None, axes, "fix", cross=True))
+    assert only(select((fix,), Selection(("fix:a b,d",))), "fix") == ("fix:a-b,d",)
+
+
 def test_copies_are_numbered_instances() -> None:
     """parallel=3 without each() has instances 1 to 3, which can be selected."""
     tries = node("tries", fan=Fan(3, 3, (), "tries"))

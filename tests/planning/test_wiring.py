@@ -120,7 +120,26 @@ def test_the_instances_of_a_fan_out_are_a_list(tmp_path: Path) -> None:
             "@phase\nasync def x() -> AsyncIterator[int]: yield 1",
             "sync-function",
             "'x' is an async generator",
-            "async def x(...)",
+            "`return` in place of `yield`",
+        ),
+        (
+            "@phase\nasync def x(ai: Agent) -> int: ...",
+            "unwired-parameter",
+            "'x' takes an Agent, but is declared without one",
+            "give it one:   @agent",
+        ),
+        (
+            "@phase\nasync def x(p: Plan = use('plan')) -> int: ...",
+            "not-a-source",
+            "use('plan')",
+            "without the quotes:   use(plan)",
+        ),
+        ("x = approve('plan', 'ok?')", "not-a-source", "approve('plan')", "approve(plan)"),
+        (
+            "@phase(parallel=2)\nasync def x(p: Plan = each(plan)) -> int: ...",
+            "type-mismatch",
+            "each(plan) of phase 'x' needs a list, but 'plan' gives Plan",
+            "use(plan)",
         ),
         ("@phase.step\ndef x() -> int: ...", "sync-function", "'x' is not async", "async def"),
         ("@agent\nasync def x() -> int: ...", "no-agent-parameter", "must be an Agent", "ai: Agent"),
@@ -549,3 +568,27 @@ def test_one_element_is_compared_with_what_each_instance_expects(tmp_path: Path)
         planned(tmp_path, BASE + WIDE + fan.format(given, source))
         problem = _problem(tmp_path, WIDE + fan.format("int", source))
         assert f"gives in each instance {given}, but 'x' expects int" in problem.message
+
+
+def test_whatever_may_have_items_can_be_taken_one_by_one(tmp_path: Path) -> None:
+    """Only what is surely no list is refused: sequences of one's own and unknown types are not."""
+    body = """
+    from collections.abc import Sequence
+    from dataclasses import dataclass
+    @dataclass
+    class Own(Sequence[int]):
+        n: int
+        def __len__(self): return self.n
+        def __getitem__(self, index): return index
+    @phase
+    async def own() -> Own: return Own(2)
+    @phase
+    async def some() -> Any: ...
+    @phase
+    async def either() -> list[int] | None: ...
+    @phase
+    async def pair() -> tuple[int, int]: ...
+    @phase(parallel=2, cross=True)
+    async def x(a: int = each(own), b: int = each(some), c: int = each(either), d: int = each(pair)) -> None: ...
+    """
+    planned(tmp_path, body)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Mapping, Sequence
@@ -53,10 +54,12 @@ def launch_failure(
 
 
 def _not_found(name: str, cwd: Path, env: Mapping[str, str]) -> Failure:
+    program, *words = name.split()
+    if words and shutil.which(program, path=env.get("PATH", os.defpath)):
+        separate = ", ".join(f'"{word}"' for word in (program, *words))
+        return Failure("not_installed", f"{name!r} is no program; separate words: {separate}")
     if os.sep not in name:
-        path = env.get("PATH", os.defpath)
-        shown = path if len(path) <= 200 else f"{path[:200]}..."
-        return Failure("not_installed", f"{name!r} was not found in PATH ({shown})")
+        return Failure("not_installed", f"{name!r} was not found in PATH")
     if (cwd / name).exists():
         return Failure("bad_invocation", f"{name!r} names an interpreter that does not exist")
     return Failure("not_installed", f"{name!r} does not exist")

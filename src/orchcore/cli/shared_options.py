@@ -76,7 +76,9 @@ def replacing(command: Decorated) -> Decorated:
         ),
         click.option("--model", metavar="NAME", help="Replaces every model."),
         click.option(
-            "--agent", metavar="NAME", help="Replaces every agent: claude, codex, demo, ..."
+            "--agent",
+            metavar="NAME",
+            help="Replaces every agent: claude, demo, or one of your own; see orchcore agents.",
         ),
         click.option(
             "-j",

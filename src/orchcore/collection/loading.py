@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from orchcore.declarations.location import line_at
+from orchcore.declarations.nodes import Node
 from orchcore.errors import (
     CollectionError,
     Location,
@@ -126,6 +127,11 @@ def _explained(error: BaseException, orchfile: Path) -> OrchcoreError:
         case OrchcoreError():
             where = _users_line(error, orchfile)
             return type(error)(*(replace(p, where=p.where or where) for p in error.problems))
+        case AttributeError(name="session", obj=Node() as node):
+            message = f"'{node.name}' is a @phase: it has no conversation"
+            hint = "a session is an agent's:   decorate it with @agent, or use another's"
+            where = _users_line(error, orchfile)
+            return CollectionError(Problem("not-a-session", message, where, (hint,)))
         case SyntaxError():
             where = Location(
                 Path(error.filename or orchfile), error.lineno or 1, (error.text or "").strip()

@@ -136,11 +136,9 @@ async def command(
         0
     """
     body = current_body("command")
-    if not argv or not os.fspath(argv[0]):
-        hint = 'name it first:   await command("pytest", "-q")'
-        raise OrchcoreError(Problem("arguments", "command() names no program", None, (hint,)))
+    words = _words(argv)
     line = CommandLine(
-        tuple(os.fspath(part) for part in argv),
+        words,
         Path(os.fspath(cwd)) if cwd is not None else Path(),
         None if timeout is None else duration_s(timeout),
         check,
@@ -148,6 +146,27 @@ async def command(
         env or {},
     )
     return await body.command(line)
+
+
+def _words(argv: tuple[object, ...]) -> tuple[str, ...]:
+    """Program and arguments as texts.
+
+    Raises:
+        OrchcoreError: There is no program, or something that is no text or path.
+    """
+    if not argv or argv[0] == "":
+        hint = 'name it first:   await command("pytest", "-q")'
+        raise OrchcoreError(Problem("arguments", "command() names no program", None, (hint,)))
+    for part in argv:
+        if isinstance(part, list | tuple):
+            hint = "put a star before it:   await command(*words)"
+        elif not isinstance(part, str | os.PathLike):
+            hint = f'write a text:   await command(..., "{part}")'
+        else:
+            continue
+        message = f"command() takes texts and paths, not {part!r}"
+        raise OrchcoreError(Problem("arguments", message, None, (hint,)))
+    return tuple(os.fspath(cast("str | os.PathLike[str]", part)) for part in argv)
 
 
 async def gather[T](

@@ -90,6 +90,21 @@ class Marker:
     def __iter__(self) -> Iterator[object]:
         raise self._misused("it cannot be iterated")
 
+    def __int__(self) -> int:
+        raise self._misused("it is no number here")
+
+    __index__ = __float__ = __int__
+
+    def __lt__(self, other: object) -> bool:
+        raise self._misused("it cannot be compared here")
+
+    __le__ = __gt__ = __ge__ = __contains__ = __lt__
+
+    def __add__(self, other: object) -> object:
+        raise self._misused("nothing can be computed from it here")
+
+    __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __mod__ = __add__
+
     def __getitem__(self, key: object) -> object:
         raise self._misused(f"it has no item {key!r} here")
 

@@ -4,7 +4,7 @@ import asyncio
 import re
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -71,7 +71,13 @@ def _invalid(error: ValidationError) -> str:
 
 
 def _hint(error: BaseException) -> str:
-    """How to use a node that was called like a function; empty for other errors."""
+    """How to use a call that was not awaited, or a node that was called; else empty."""
+    if isinstance(error, AttributeError) and isinstance(error.obj, Coroutine):
+        call: Any = error.obj
+        call.close()  # nobody will await it: Python need not complain, too
+        return " (help: did you forget `await`?)"
+    if isinstance(error, TypeError) and "'coroutine'" in str(error):
+        return " (help: did you forget `await`?)"
     if not (isinstance(error, TypeError) and _CALLED_NODE.match(str(error))):
         return ""
     return (

@@ -210,16 +210,16 @@ def no_agent(adapters: Mapping[str, Adapter]) -> Problem:
         and installed(adapter, path) is not None
     )
     listed = f"installed here: {', '.join(found)}" if found else "no agent CLI is installed here"
-    return Problem(
-        "no-agent",
-        f"no agent is chosen ({listed})",
-        None,
-        (
-            f"choose one for this run:   --agent {next(iter(found), 'claude')}",
-            'or for the project, in orchcore.toml:   default_agent = "claude"',
-            "or try it without a model, simulated:   --agent demo",
-        ),
-    )
+    hints = ("try it without a model, simulated:   --agent demo",)
+    if found:
+        hints = (
+            f"choose one for this run:   --agent {found[0]}",
+            f'or for the project, in orchcore.toml:   default_agent = "{found[0]}"',
+            f"or {hints[0]}",
+        )
+    else:
+        hints = (*hints, "or install one, such as Claude Code; see   orchcore agents")
+    return Problem("no-agent", f"no agent is chosen ({listed})", None, hints)
 
 
 def _unknown(

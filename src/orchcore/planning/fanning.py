@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
-from itertools import product
+from itertools import product, takewhile
 from math import prod
 from pathlib import PurePath
 from typing import Any
+from unicodedata import category, normalize
 
 from orchcore.planning.plan import Axis, Fan
 
 MAX_INSTANCES = 100_000
 """Of one node: more would be a list that was multiplied by mistake."""
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9._/@%=-]+")
+_UNSAFE = re.compile(r"[^\w./@%=-]+")
 
 
 class FanError(ValueError):
@@ -53,9 +54,11 @@ class Shape:
 def safe_label(value: object) -> str:
     """A shell-safe name for *value*, or nothing if its type has no natural one.
 
+    Letters and digits of every script stay, in composed form (NFC).
+
     Example:
-        >>> safe_label("fix the bug!")
-        'fix-the-bug'
+        >>> safe_label("fix the bug!"), safe_label("émigré")
+        ('fix-the-bug', 'émigré')
     """
     match value:
         case Enum():
@@ -66,7 +69,18 @@ def safe_label(value: object) -> str:
             text = str(value)
         case _:
             return ""
-    return _UNSAFE.sub("-", text).strip("-./=")[:48].strip("-./=")
+    return _UNSAFE.sub(_replaced, normalize("NFC", text)).strip("-./=")[:48].strip("-./=")
+
+
+def _replaced(unsafe: re.Match[str]) -> str:
+    """A dash; but marks that belong to the letter before stay: Hindi is no Hindi without."""
+    run, before = unsafe[0], unsafe.string[: unsafe.start()][-1:]
+    marks = "".join(takewhile(_is_mark, run)) if before.isalnum() else ""
+    return marks + "-" * (len(marks) < len(run))
+
+
+def _is_mark(character: str) -> bool:
+    return category(character).startswith("M")
 
 
 def elements(values: Iterable[object], label: Callable[[Any], object] | None) -> list[Element]:

@@ -7,7 +7,7 @@ checker, and so is a base class where one of its subclasses is expected.
 
 import inspect
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -56,6 +56,16 @@ def gives(source: object) -> Any:
 def given_once(source: object) -> Any:
     """What ``each`` of *source* gives to one instance, as far as annotations tell."""
     return element(gives(source)) if isinstance(source, Node | Approval) else None
+
+
+def no_items(source: object) -> Any:
+    """What ``each`` of *source* would get, if it is surely no list; else ``None``."""
+    given = gives(source)
+    of = _split(_bare(given))[0]
+    is_own_list = inspect.isclass(of) and issubclass(of, Sequence) and not issubclass(of, str)
+    if given is None or is_own_list:
+        return None
+    return given if surely_differ(given, list) and surely_differ(given, tuple) else None
 
 
 def element(listed: Any) -> Any:

@@ -5,7 +5,13 @@ import sys
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic import (
+    ConfigDict,
+    PydanticSchemaGenerationError,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+)
 
 from orchcore.planning.annotations import is_text, plain
 from orchcore.planning.plan import ParameterSpec
@@ -38,8 +44,25 @@ def read_value(spec: ParameterSpec, raw: object) -> object:
             raise
         try:
             return adapter.validate_json(text)
-        except ValidationError:
-            raise error from None
+        except ValidationError as inside:
+            raise (inside if wants_json(error) else error) from None
+
+
+def wants_json(error: ValidationError) -> bool:
+    """Whether a text was refused because an object or a list is wanted: ``dict_type``, ..."""
+    return error.errors()[0]["type"].endswith("_type")
+
+
+def checked_default(spec: ParameterSpec) -> object:
+    """The default of *spec*, which is Python of the orchfile: nothing is converted.
+
+    Raises:
+        pydantic.ValidationError: It is none of the parameter's type.
+    """
+    try:
+        return _adapter(spec.annotation).validate_python(spec.default, strict=True)
+    except PydanticUserError:  # an annotation that pydantic cannot read says nothing
+        return spec.default
 
 
 def _adapter(annotation: Any) -> TypeAdapter[object]:

@@ -15,7 +15,7 @@ from orchcore.declarations.location import line_at
 from orchcore.declarations.nodes import Declared, Node
 from orchcore.errors import Problem, did_you_mean
 from orchcore.planning.annotations import hints, is_list, is_secret, plain, shown
-from orchcore.planning.parameter_values import read_value
+from orchcore.planning.parameter_values import checked_default, read_value, wants_json
 from orchcore.planning.plan import ParameterSpec
 
 RESERVED = frozenset(
@@ -55,6 +55,7 @@ def gathered(collection: Collection) -> tuple[tuple[ParameterSpec, ...], tuple[P
         first = specs.get(use.name)
         if first is None:
             specs[use.name] = spec
+            problems += _default_problem(spec)
         elif (plain(first.annotation), repr(first.default)) == _identity(spec):
             specs[use.name] = replace(first, users=(*first.users, use.user))
         else:
@@ -82,14 +83,16 @@ def validated(
             hints_ = did_you_mean(name, known)
             problems.append(Problem("parameter", f"there is no parameter '{name}'", None, hints_))
     for spec in specs:
-        raw = given.get(spec.name, environ.get(spec.env, UNSET) if spec.env else UNSET)
+        raw, said = given.get(spec.name, UNSET), option_name(spec.name)
+        if raw is UNSET and spec.env in environ:
+            raw, said = environ[spec.env], f"${spec.env}"
         if raw is UNSET:
             values[spec.name] = spec.default
             continue
         try:
             values[spec.name] = read_value(spec, raw)
         except (ValidationError, OSError, UnicodeDecodeError) as error:
-            problems.append(_invalid(spec, raw, error))
+            problems.append(_invalid(spec, said, raw, error))
     return values, tuple(problems)
 
 
@@ -127,7 +130,9 @@ def _of_edge(edge: object, name: str, annotation: Any, user: str) -> Iterator[_U
     if isinstance(edge, Param):
         yield _Use(edge, edge.name or name, annotation, user)
     elif isinstance(edge, Each) and isinstance(edge.source, Param):
-        listed = None if annotation is None else GenericAlias(list, (annotation,))
+        is_listed = edge.source.default is UNSET or isinstance(edge.source.default, list | tuple)
+        known = annotation is not None and is_listed  # else: reported with the wiring
+        listed = GenericAlias(list, (annotation,)) if known else None
         yield _Use(edge.source, edge.source.name or name, listed, user)
 
 
@@ -204,10 +209,32 @@ def _missing(spec: ParameterSpec) -> Problem:
     )
 
 
-def _invalid(spec: ParameterSpec, raw: object, error: Exception) -> Problem:
-    option = option_name(spec.name)
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        found = "***" if spec.secret else first["input"]
-        return Problem("parameter", f"{option} {found!r}: {first['msg']}", spec.where)
-    return Problem("parameter", f"{option} {raw}: {error}", spec.where)
+def _default_problem(spec: ParameterSpec) -> Iterator[Problem]:
+    if spec.default is UNSET:
+        return
+    try:
+        checked_default(spec)
+    except ValidationError as error:
+        found = "***" if spec.secret else repr(spec.default)
+        message = (
+            f"the default of parameter '{spec.name}' is no {shown(spec.annotation)}: "
+            f"{found}: {_told(error)}"
+        )
+        yield Problem("parameter-default", message, spec.where)
+
+
+def _invalid(spec: ParameterSpec, said: str, raw: object, error: Exception) -> Problem:
+    if not isinstance(error, ValidationError):
+        return Problem("parameter", f"{said} {raw}: {error}", spec.where)
+    found = "***" if spec.secret else repr(error.errors()[0]["input"])
+    hints: tuple[str, ...] = ()
+    if isinstance(raw, str) and wants_json(error) and raw == error.errors()[0]["input"]:
+        hints = (f"write it as JSON:   {said} '{{...}}'   or   {said} '[...]'",)
+    return Problem("parameter", f"{said} {found}: {_told(error)}", spec.where, hints)
+
+
+def _told(error: ValidationError) -> str:
+    """What is wrong first, and in which field of the value."""
+    first = error.errors()[0]
+    in_a_field = any(isinstance(part, str) for part in first["loc"])
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if in_a_field else first["msg"]

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from unicodedata import normalize
 
 from orchcore.errors import NothingSelectedError, Problem, UsageError
-from orchcore.planning.fanning import elements, expand
+from orchcore.planning.fanning import elements, expand, safe_label
 from orchcore.planning.keyword import compile_keyword
 from orchcore.planning.plan import Fan, PlannedNode
 
 _GLOB = re.compile(r"[*?\[]")
+_LABEL = re.compile(r"[\w./@%=-]*")
 _LISTED = 12
 
 
@@ -151,20 +153,29 @@ def _named(name: str, graph: _Graph) -> _Hits:
     matching: _Hits = {id_: () for id_ in graph.nodes if _GLOB.search(name) and _match(id_, name)}
     if matching:
         return matching
-    head, colon, _ = name.partition(":")
+    head, colon, asked = name.partition(":")
     if not colon:
         return {}
-    fans = (node for id_, node in graph.nodes.items() if node.fan and _match(id_, head))
-    return {node.id: (f"{node.id}{name[len(head) :]}",) for node in fans if _has(node, name, head)}
+    fans = [node for id_, node in graph.nodes.items() if node.fan and _match(id_, head)]
+    meant = ((node, f"{node.id}:{_label(asked, node)}") for node in fans)
+    return {node.id: (pattern,) for node, pattern in meant if _has(node, pattern)}
 
 
 def _match(id_: str, pattern: str) -> bool:
     return id_ == pattern or fnmatchcase(id_, pattern)
 
 
-def _has(node: PlannedNode, name: str, head: str) -> bool:
+def _label(asked: str, node: PlannedNode) -> str:
+    """The label, or the glob of labels, that *asked* means: it may be the value itself."""
+    composed = normalize("NFC", asked)
+    parts = composed.split(",") if node.fan is not None and node.fan.cross else [composed]
+    if _GLOB.search(asked) or all(map(_LABEL.fullmatch, parts)):
+        return composed
+    return ",".join(safe_label(part) or part for part in parts)
+
+
+def _has(node: PlannedNode, pattern: str) -> bool:
     instances = known_instances(node)
-    pattern = f"{node.id}{name[len(head) :]}"
     return instances is None or any(_match(instance, pattern) for instance in instances)
 
 

@@ -22,7 +22,7 @@ from orchcore.declarations.resource import Resource
 from orchcore.declarations.sources import Source
 from orchcore.errors import Problem
 from orchcore.planning.annotations import hints, plain, shown
-from orchcore.planning.fitting import given_once, gives, surely_differ
+from orchcore.planning.fitting import given_once, gives, no_items, surely_differ
 from orchcore.planning.plan import Wire
 
 
@@ -72,8 +72,11 @@ def _function_problems(declared: Declared, name: str) -> Iterator[Problem]:
         yield _decorated_twice(declared, inner, name)
         return
     if not inspect.iscoroutinefunction(spec.fn):
-        kind = "an async generator" if inspect.isasyncgenfunction(spec.fn) else "not async"
+        yields = inspect.isasyncgenfunction(spec.fn)
+        kind = "an async generator" if yields else "not async"
         hint = f"write   async def {getattr(spec.fn, '__name__', name)}(...)"
+        if yields:
+            hint = "give one value:   `return` in place of `yield`, a list for several"
         yield Problem("sync-function", f"'{name}' is {kind}", declared.declared_at, (hint,))
     if spec.stray:
         where = line_at(*spec.wired_at) if spec.wired_at else declared.declared_at
@@ -109,6 +112,10 @@ def _unwired(found: Found, collection: Collection) -> Iterator[Problem]:
     declared = cast("Node", found.declared)
     for name in unwired(declared):
         expected = hints(declared.spec.fn).get(name)
+        if plain(expected) is Agent and declared.spec.role == "phase":
+            message = f"phase '{found.id}' takes an Agent, but is declared without one"
+            yield Problem("unwired-parameter", message, found.where, ("give it one:   @agent",))
+            continue
         yield Problem(
             "unwired-parameter",
             f"parameter '{name}' of phase '{found.id}' is not wired to anything",
@@ -155,8 +162,7 @@ def _misfits(found: Found) -> Iterator[Problem]:
             yield from _source_problem(wire.edge.source, found, wire.edge.verb)
             yield from _mismatch(wire, found)
         elif isinstance(wire.edge, Each):
-            yield from _each_problem(wire.edge.source, found)
-            yield from _mismatch(wire, found)
+            yield from list(_each_problem(wire.edge.source, found)) or _mismatch(wire, found)
         elif isinstance(wire.edge, Source | Callee):
             yield from _forgotten(wire, found)
     after = declared.spec.options.get("after", [])
@@ -233,6 +239,8 @@ def _source_problem(source: object, found: Found, verb: str) -> Iterator[Problem
         message = f"{verb}({source.shown()}) of phase '{found.id}' wraps an edge in an edge"
     else:
         hint = "decorate the function with @phase or @agent"
+        if isinstance(source, str) and source.isidentifier():
+            hint = f"without the quotes:   {verb}({source})"
         message = f"{verb}({source!r}) of phase '{found.id}' is not given a phase or resource"
     yield Problem("not-a-source", message, found.where, (hint,))
 
@@ -240,6 +248,14 @@ def _source_problem(source: object, found: Found, verb: str) -> Iterator[Problem
 def _mismatch(wire: Wire, found: Found) -> Iterator[Problem]:
     edge = cast("Use | Maybe | Each", wire.edge)
     source = edge.source
+    if isinstance(edge, Each) and (what := no_items(source)) is not None:
+        name = cast("Source[Any]", source).name
+        message = (
+            f"each({name}) of phase '{found.id}' needs a list, but '{name}' gives {shown(what)}"
+        )
+        hint = f"give a list of it, or take it whole:   use({name})"
+        yield Problem("type-mismatch", message, found.where, (hint,))
+        return
     given = given_once(source) if isinstance(edge, Each) else gives(source)
     if wire.annotation is None or given is None or not surely_differ(given, wire.annotation):
         return
