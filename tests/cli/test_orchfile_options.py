@@ -224,3 +224,13 @@ def test_types_are_named_as_people_do(annotation: object, text: str) -> None:
     """The metavar is the type's name, or the choices."""
     assert metavar(annotation) == text
     assert metavar(list[annotation], many=True) == text  # type: ignore[valid-type]
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("flag", ["--art", "--no-art"])
+def test_a_flag_takes_no_value(flag: str) -> None:
+    """What stands after it is a target; one that is none may have been meant as its value."""
+    result = call("list", flag, "yes")
+    assert result.exit_code == 4
+    assert f"help: {flag} takes no value:   --art or --no-art" in result.stderr
+    assert "takes no value" not in call("list", "--max-rounds", "3", "yes").stderr

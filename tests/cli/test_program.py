@@ -200,6 +200,37 @@ def test_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_full_disk_is_no_bug(tmp_path: Path) -> None:
+    """One line that says so, exit code 4; nothing if stderr is full, too."""
+    project(tmp_path)
+    for args in (["graph"], ["--help"], ["list"]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [*ORCHCORE, *args],
+                cwd=tmp_path,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                env=quiet_environ(),
+                text=True,
+                check=False,
+            )
+            both = subprocess.run(
+                [*ORCHCORE, *args], cwd=tmp_path, stdout=full, stderr=full, check=False
+            )
+        first = done.stderr.splitlines()[0]
+        assert first == "error[output]: the output cannot be written: No space left on device"
+        assert (done.returncode, both.returncode) == (4, 4)
+
+
+def test_help_is_an_option(here: Path) -> None:
+    """`orchcore help` says so, and with an orchfile or without."""
+    for _ in range(2):
+        result = call("help")
+        assert result.exit_code == 4
+        assert "orchcore --help" in result.stderr
+        (here / "orchfile.py").unlink(missing_ok=True)
+
+
 def test_closed_streams_are_no_error(tmp_path: Path) -> None:
     """Without standard streams nothing is written into a file that got their numbers."""
     project(tmp_path)

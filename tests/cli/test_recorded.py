@@ -77,6 +77,16 @@ def test_show_as_json_has_everything(recorded: Path) -> None:
     assert data["events"][0]["kind"] == "run_started"
 
 
+def test_a_file_that_is_not_there_exits_4(tmp_path: Path) -> None:
+    """Both commands say which; where there are runs the orchfile may be gone."""
+    for command in ("runs", "show"):
+        result = call(tmp_path, command, "-f", "nope.py")
+        assert result.exit_code == 4
+        assert "nope.py" in result.stderr
+    (tmp_path / ".orchcore").mkdir(mode=0o700)
+    assert call(tmp_path, "runs", "-f", "nope.py").exit_code == 0
+
+
 def test_unknown_run_exits_4(recorded: Path) -> None:
     """A run that is not there is a usage error that says how to see them."""
     done = call(recorded, "show", "zzzz")
@@ -106,6 +116,8 @@ def test_configured_orchfile_names_the_project(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / "orchcore.toml").write_text('orchfile = "flows/main.py"\n')
     assert project_folder(None, tmp_path) == tmp_path / "flows"
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "main.py").write_text("")
     assert project_folder("flows/main.py", tmp_path) == tmp_path / "flows"
     (tmp_path / "orchcore.toml").unlink()
     assert project_folder(None, tmp_path) == tmp_path

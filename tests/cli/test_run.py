@@ -146,9 +146,18 @@ def test_parameter_from_stdin_and_file(tmp_path: Path) -> None:
 
 def test_no_agent_is_explained(tmp_path: Path) -> None:
     """An agent that is not named anywhere is an error that offers the demo agent."""
-    done = orchcore(cwd=project(tmp_path))
+    bare = str(tmp_path / "bin")
+    done = orchcore(cwd=project(tmp_path), env={"PATH": bare})
     assert done.returncode == 4
+    assert "no agent CLI is installed here" in done.stderr
     assert "--agent demo" in done.stderr
+    assert "--agent claude" not in done.stderr  # it is not there
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "claude").write_text("#!/bin/sh\n")
+    (tmp_path / "bin" / "claude").chmod(0o755)
+    done = orchcore(cwd=tmp_path, env={"PATH": bare})
+    assert "choose one for this run:   --agent claude" in done.stderr
+    assert 'default_agent = "claude"' in done.stderr
 
 
 @pytest.mark.parametrize("way", ["-m", "script"])

@@ -82,6 +82,8 @@ def test_init_never_overwrites(here: Path) -> None:
     assert (here / "orchfile.py").read_text() == "mine"
     assert (here / "orchcore.toml").is_symlink()
     assert "kept     orchfile.py" in result.stdout
+    assert "orchcore run --help" in result.stdout
+    assert "--task" not in result.stdout  # the starter's parameter, not this orchfile's
     assert names(here) == FILES
 
 
@@ -93,6 +95,7 @@ def test_init_leaves_settings_alone_that_exist_elsewhere(here: Path) -> None:
     assert names(here / "flows") == {"orchfile.py"}
     assert "extend-immutable-calls" in result.stdout
     assert "cd flows && orchcore graph" in result.stdout
+    assert "cd 'my flows' && orchcore graph" in call("init", "my flows").stdout
 
 
 def test_init_takes_the_first_agent_there_is(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

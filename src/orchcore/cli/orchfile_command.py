@@ -7,6 +7,7 @@ and again with the options that the orchfile adds. Shell completion never comes 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from orchcore.cli.output import say_problems
 from orchcore.collection.discovery import ORCHFILE, find
 from orchcore.collection.gathering import Collection, collect
 from orchcore.config import load_config
-from orchcore.errors import CollectionError, OrchcoreError, shown_path
+from orchcore.errors import CollectionError, OrchcoreError, UsageError, shown_path
 from orchcore.planning.drafting import Request, draft
 from orchcore.planning.parameters import parameter_specs
 from orchcore.planning.plan import Plan
@@ -32,11 +33,13 @@ class _Read:
     Attributes:
         collection: What it declares; ``None`` if it could not be read.
         options: The options it adds.
+        line: The words after the command.
         error: Why it could not be read, where help is to be shown all the same.
     """
 
     collection: Collection | None = None
     options: Sequence[click.Option] = ()
+    line: Sequence[str] = ()
     error: OrchcoreError | None = None
 
 
@@ -64,8 +67,24 @@ class OrchfileCommand(click.Command):
             if not wants_help:
                 raise
             _read(ctx).error = error
+        _read(ctx).line = tuple(args)
         rest = super().parse_args(ctx, list(args))
         return self._settled(ctx, args, rest)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs it; a target that is none may have been meant as the value of a flag.
+
+        Raises:
+            OrchcoreError: As the command does.
+        """
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            first, *others = error.problems
+            if first.code != "unknown-target":
+                raise
+            hints = (*_flags_with_values(_read(ctx), ctx.params["targets"]), *first.hints)
+            raise UsageError(replace(first, hints=hints), *others) from None
 
     def before_reading(self, ctx: click.Context) -> None:
         """What must be done before a user's code runs."""
@@ -189,6 +208,14 @@ def _paths(words: Sequence[str], *, after_option: bool) -> Iterator[str]:
 def _names_orchfile(word: str) -> bool:
     path = word.partition("::")[0]
     return path.endswith(".py") or (Path(path) / ORCHFILE).is_file()
+
+
+def _flags_with_values(read: _Read, targets: Sequence[str]) -> Iterator[str]:
+    for before, word in pairwise(read.line):
+        for option in read.options:
+            names = (*option.opts, *option.secondary_opts)
+            if option.is_flag and before in names and word in targets:
+                yield f"{before} takes no value:   {' or '.join(names)}"
 
 
 def _wants_help(ctx: click.Context, args: Sequence[str]) -> bool:

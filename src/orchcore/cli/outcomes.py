@@ -1,5 +1,6 @@
 """What went wrong, as words and as an exit code."""
 
+import errno
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -65,6 +66,10 @@ def _explained(error: Exception) -> int:
         case OrchcoreError():
             say_problems(error.problems)
             return _code_of(error)
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            message = f"{error.filename or 'the output'} cannot be written: {error.strerror}"
+            say_problems([Problem("output", message, None, ("free some space:   df -h",))])
+            return USAGE
         case _:
             say(bug_report(error), to=sys.stderr)
             return INTERNAL

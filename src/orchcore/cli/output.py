@@ -62,13 +62,19 @@ def outlive_readers() -> None:
 
 
 def say(text: str, *, to: TextIO | None = None) -> None:
-    """Writes *text*, made of safe lines, to *to* (stdout); a reader that left does not matter."""
+    """Writes *text*, made of safe lines, to *to* (stdout); a reader that left does not matter.
+
+    Raises:
+        OSError: stdout cannot be written; of stderr nobody could be told.
+    """
     stream = to or sys.stdout
     try:
         stream.write(_encodable(text, stream))
         stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
         forget(stream)
+        if stream is not sys.stderr and not isinstance(error, BrokenPipeError):
+            raise
 
 
 def say_lines(lines: Iterable[str]) -> None:
@@ -97,9 +103,9 @@ def finish_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
             forget(stream)
-        except (OSError, ValueError):
+        except ValueError:
             pass
 
 

@@ -77,7 +77,8 @@ class Program(click.Group):
         try:
             return super().invoke(ctx)
         except OrchcoreError as error:
-            near = get_close_matches(ctx.meta.get(_FIRST_WORD) or "", _COMMANDS, n=1)
+            asked = ctx.meta.get(_FIRST_WORD) or ""
+            near = ["--help"] if asked == "help" else get_close_matches(asked, _COMMANDS, n=1)
             if not near or error.code not in {"unknown-target", "no-orchfile"}:
                 raise
             hint = f"or the command:   orchcore {near[0]}"

@@ -11,7 +11,7 @@ from orchcore.cli.output import say, say_lines
 from orchcore.cli.shared_options import in_project
 from orchcore.collection.discovery import ORCHFILE
 from orchcore.config import ensure_trusted, load_config, upwards
-from orchcore.errors import shown_path
+from orchcore.errors import Problem, UsageError, shown_path
 
 
 @click.command("runs")
@@ -62,10 +62,12 @@ def project_folder(file: str | None, cwd: Path) -> Path:
     """The folder whose runs are meant: of *file*, else the nearest that has an orchfile or runs.
 
     Raises:
-        UsageError: What was found there belongs to somebody else.
+        UsageError: There is no *file*, or what was found there belongs to somebody else.
     """
     if file is not None:
         path = cwd / file
+        if not path.exists() and not (path.resolve().parent / ".orchcore").is_dir():
+            raise UsageError(Problem("no-orchfile", f"no file {path}"))
         return path if path.is_dir() else path.resolve().parent
     for folder in upwards(cwd):
         if (folder / ORCHFILE).is_file() or (folder / ".orchcore").is_dir():

@@ -5,10 +5,12 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import click
 
 from orchcore.cli.output import say_lines
+from orchcore.collection.discovery import ORCHFILE
 from orchcore.config import upwards
 from orchcore.errors import Problem, UsageError, shown_path
 
@@ -101,25 +103,29 @@ def init_command(folder: Path) -> None:
     and mypy. Nothing is ever overwritten, and settings you already have are left alone.
     """
     agent = _default_agent()
+    own = (folder / ORCHFILE).exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         say_lines(line for starter in _starters(agent) for line in _written(folder, starter))
     except OSError as error:
         message = f"{shown_path(folder)} cannot be written: {error.strerror}"
         raise UsageError(Problem("init", message)) from None
-    where = "" if folder == Path() else f"cd {folder} && "
-    say_lines(
-        (
-            "",
-            f"look:                   {where}orchcore graph",
-            f"try, without accounts:  {where}orchcore run --agent demo --task 'a README' --yes",
-            f"run:                    {where}orchcore run --task '...'   (with {agent})",
-        )
-    )
+    where = "" if folder == Path() else f"cd {quote(str(folder))} && "
+    say_lines(("", *(f"{what:<24}{where}{command}" for what, command in _next(agent, own=own))))
+
+
+def _next(agent: str, *, own: bool) -> Iterator[tuple[str, str]]:
+    """What to do now, with commands that work as they are, also with an orchfile of one's *own*."""
+    yield "look:", "orchcore graph"
+    if own:
+        yield "what a run takes:", "orchcore run --help"
+        return
+    yield "try, without accounts:", "orchcore run --agent demo --task 'a README' --yes"
+    yield "run:", f"orchcore run --task '...'   (with {agent})"
 
 
 def _starters(agent: str) -> Iterator[_Starter]:
-    yield _Starter("orchfile.py", _ORCHFILE)
+    yield _Starter(ORCHFILE, _ORCHFILE)
     yield _Starter("orchcore.toml", f'default_agent = "{agent}"\n', "orchcore")
     yield _Starter("ruff.toml", _RUFF, "ruff", (".ruff.toml",))
     yield _Starter("mypy.ini", _MYPY, "mypy", (".mypy.ini", "setup.cfg"))

@@ -72,9 +72,9 @@ def _invalid(error: ValidationError) -> str:
 
 def _hint(error: BaseException) -> str:
     """How to use a call that was not awaited, or a node that was called; else empty."""
-    if isinstance(error, AttributeError) and isinstance(error.obj, Coroutine):
-        call: Any = error.obj
-        call.close()  # nobody will await it: Python need not complain, too
+    call: Any = error.obj if isinstance(error, AttributeError) else None
+    if isinstance(call, Coroutine):
+        cast("Any", call).close()  # nobody will await it: Python need not complain, too
         return " (help: did you forget `await`?)"
     if isinstance(error, TypeError) and "'coroutine'" in str(error):
         return " (help: did you forget `await`?)"

@@ -210,7 +210,7 @@ def no_agent(adapters: Mapping[str, Adapter]) -> Problem:
         and installed(adapter, path) is not None
     )
     listed = f"installed here: {', '.join(found)}" if found else "no agent CLI is installed here"
-    hints = ("try it without a model, simulated:   --agent demo",)
+    hints: tuple[str, ...] = ("try it without a model, simulated:   --agent demo",)
     if found:
         hints = (
             f"choose one for this run:   --agent {found[0]}",
