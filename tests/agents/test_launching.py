@@ -14,12 +14,14 @@ def test_a_short_machine_is_another_matter_than_a_wrong_command(tmp_path: Path) 
     assert failure.detail == "'agent' cannot be started now: Too many open files"
 
 
-def test_a_long_path_is_shortened(tmp_path: Path) -> None:
-    """The hint stays one line."""
+def test_a_missing_program_is_told_without_all_of_path(tmp_path: Path) -> None:
+    """PATH may be long; a whole command line in one word is told apart."""
     error = OSError(errno.ENOENT, "No such file or directory", "agent")
     failure = launch_failure(error, ("agent",), tmp_path, {"PATH": "/bin:" * 100})
     assert failure.kind == "not_installed"
-    assert failure.detail.endswith("/bin:...)")
+    assert failure.detail == "'agent' was not found in PATH"
+    failure = launch_failure(error, ("sh -c x",), tmp_path, {"PATH": "/bin"})
+    assert failure.detail == '\'sh -c x\' is no program; separate words: "sh", "-c", "x"'
 
 
 def test_only_ignored_signals_are_touched_and_only_by_the_main_thread() -> None:

@@ -297,10 +297,10 @@ async def test_an_empty_fan_out_is_passed(tmp_path: Path) -> None:
 
 
 async def test_what_is_no_list_fails_the_node(tmp_path: Path) -> None:
-    """``each`` of a source that gives something else."""
+    """``each`` of a source that gives something else, which its annotation did not tell."""
     body = """
     @phase
-    async def text() -> str: return "abc"
+    async def text() -> Any: return "abc"
     @phase(parallel=2)
     async def work(x: str = each(text)) -> str: return x
     @phase(parallel=2)
