@@ -86,7 +86,7 @@ def test_for_people_it_leaves_out_what_is_nothing() -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("text.jsonl", "--adapter", "cloude"), "did you mean 'claude'?"),
+        (("text.jsonl", "--adapter", "cloude"), "did you mean 'claude'"),
         (("nothing.jsonl", "--adapter", "claude"), "nothing.jsonl"),
         (("text.jsonl",), "--adapter"),
         (("text.jsonl", "--adapter", "claude", "--schema", "text.jsonl"), "no JSON"),

@@ -269,5 +269,5 @@ def test_completion_offers_commands_and_options(here: Path) -> None:
     assert completed(here, "graph", "--format", "m") == {"mermaid"}
     assert completed(here, "run", "--pro") == {"--profile", "--progress"}
     assert completed(here, "--pro") == {"--profile", "--progress"}
-    assert completed(here, "review", "--pro") == {"--progress"}
+    assert completed(here, "review", "--pro") == {"--profile", "--progress"}
     assert not (here / "imported").exists()
