@@ -89,6 +89,23 @@ class Usage:
     output_tokens: int | None = None
     cached_input_tokens: int | None = None
 
+    def plus(self, other: "Usage") -> "Usage":
+        """The sum of both; what is unknown of one is unknown of it.
+
+        Example:
+            >>> Usage(1, 2, 3).plus(Usage(10, None, 30))
+            Usage(input_tokens=11, output_tokens=None, cached_input_tokens=33)
+        """
+        return Usage(
+            _sum(self.input_tokens, other.input_tokens),
+            _sum(self.output_tokens, other.output_tokens),
+            _sum(self.cached_input_tokens, other.cached_input_tokens),
+        )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:

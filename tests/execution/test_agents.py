@@ -11,7 +11,7 @@ from orchcore.agents.adapters.protocol import Capabilities
 from orchcore.agents.invocation import Invocation
 from orchcore.errors import UsageError
 from orchcore.events import AgentSaid, AgentStalled, TextWritten, TurnEnded, TurnStarted, Warned
-from orchcore.results import TurnResult
+from orchcore.results import TurnResult, Usage
 from orchcore.testing import Rehearsed, ScriptedAdapter, ScriptedRunner, answered, failed, replied
 from orchcore.testing.scripted import ABLE, Script
 from orchfiles import played, rehearsal
@@ -797,3 +797,31 @@ async def test_every_option_reaches_the_invocation(tmp_path: Path) -> None:
     )
     assert asked.folder.is_dir()
     assert asked.session_folder.is_dir()
+
+
+async def test_a_turn_is_told_what_its_conversation_has_used(tmp_path: Path) -> None:
+    """Some CLIs report sums over a session; a branch and another node begin with the sum so far."""
+    body = """
+    @agent
+    async def work(ai: Agent) -> str:
+        await ai.ask('a')
+        await ai.fork().ask('b')
+        return await ai.ask('c')
+    @agent
+    async def more(ai: Agent = use(work.session), w: str = use(work)) -> str:
+        await ai.ask('d')
+        return await ai.ask('e')
+    """
+    used = {"a": Usage(10, 1, 5), "b": Usage(7, 7, 7), "c": Usage(20, 2, 5), "d": Usage(1, None)}
+
+    def script(asked: Invocation) -> TurnResult:
+        return replace(replied("x"), usage=used.get(asked.prompt, Usage()))
+
+    _, asked = await _asked(tmp_path, body, script)
+    assert {one.prompt: one.spent_before for one in asked} == {
+        "a": None,
+        "b": Usage(10, 1, 5),
+        "c": Usage(10, 1, 5),
+        "d": Usage(30, 3, 10),
+        "e": Usage(31, None, None),
+    }

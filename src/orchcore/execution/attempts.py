@@ -212,7 +212,11 @@ class Attempts:
         book.ensure(value.agent, (FORK if self._node.forks else RESUME,))
         choice = book.choice(value.agent, self._node.options, model, inputs.cwd)
         session_id = value.session_id
-        resumed = None if session_id is None else Resumed(session_id, self._node.forks, value.cwd)
+        resumed = (
+            None
+            if session_id is None
+            else Resumed(session_id, self._node.forks, value.cwd, value.spent)
+        )
         return Conversation(body.counter, choice, resumed)
 
     def _warn(self, text: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from orchcore.results import Err, Failure, NodeState, Ok, Outcome
+from orchcore.results import Err, Failure, NodeState, Ok, Outcome, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,14 @@ class SessionRef:
         session_id: Its id at the CLI; ``None`` if nothing was asked.
         model: The model it was held with, if one was asked for.
         cwd: Where it began, absolute; ``None`` if that is not known.
+        spent: Tokens of its turns so far, as far as they are known.
     """
 
     agent: str
     session_id: str | None
     model: str | None = None
     cwd: Path | None = None
+    spent: Usage = field(default_factory=Usage)
 
 
 @dataclass(slots=True)

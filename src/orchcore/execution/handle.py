@@ -17,7 +17,7 @@ from orchcore.execution.answers import AnswerShape, InvalidAnswerError, shape
 from orchcore.execution.choosing import AgentBook, Choice
 from orchcore.execution.endings import SessionRef
 from orchcore.execution.turns import Asked, Resumed, TurnDesk
-from orchcore.results import Failure, Turn, TurnFailed, TurnResult
+from orchcore.results import Failure, Turn, TurnFailed, TurnResult, Usage
 
 NUDGE = (
     "Nothing was heard from you for a while, so your last turn was ended. Go on where you stopped: "
@@ -38,6 +38,9 @@ class Counter:
     book: AgentBook
     desk: TurnDesk
     spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+
+
+_NOTHING = Usage(0, 0, 0)
 
 
 class Conversation:
@@ -86,8 +89,10 @@ class Conversation:
     @property
     def ref(self) -> SessionRef:
         """What another node needs to go on with this conversation."""
-        session_id = None if self._resumed is None else self._resumed.session_id
-        return SessionRef(self._choice.name, session_id, self._choice.model, self._began_in)
+        resumed = self._resumed
+        session_id = None if resumed is None else resumed.session_id
+        spent = Usage() if resumed is None else resumed.spent
+        return SessionRef(self._choice.name, session_id, self._choice.model, self._began_in, spent)
 
     @property
     def _began_in(self) -> Path:
@@ -204,7 +209,9 @@ class Conversation:
         result, turn = await self._counter.desk.run(self._choice, asked, listener)
         self._last = turn
         if result.session_id is not None and self._choice.adapter.capabilities.resume:
-            self._resumed = Resumed(result.session_id, cwd=self._began_in)
+            before = _NOTHING if self._resumed is None else self._resumed.spent
+            spent = before.plus(result.usage)
+            self._resumed = Resumed(result.session_id, cwd=self._began_in, spent=spent)
         return result, turn
 
     def _may_be_nudged(self, result: TurnResult) -> bool:

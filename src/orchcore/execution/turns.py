@@ -36,11 +36,13 @@ class Resumed:
         session_id: Its id at the CLI.
         fork: Whether it is branched.
         cwd: Where it began, absolute; ``None`` if that is not known.
+        spent: Tokens of its turns so far, as far as they are known.
     """
 
     session_id: str
     fork: bool = False
     cwd: Path | None = None
+    spent: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +282,7 @@ def invocation_of(choice: Choice, asked: Asked, folder: Path, sessions: Path) ->
         invocation,
         resume=None if resumed is None else resumed.session_id,
         resume_cwd=None if resumed is None else resumed.cwd,
+        spent_before=None if resumed is None else resumed.spent,
         fork=resumed is not None and resumed.fork,
         schema=asked.schema,
         args=settings.args,
