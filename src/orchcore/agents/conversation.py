@@ -15,6 +15,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from time import monotonic
 
 from orchcore.agents.adapters.protocol import Ending, Parser
 from orchcore.agents.invocation import Listener
@@ -136,31 +137,42 @@ class Conversation:
                     await asyncio.sleep(0)
 
     def _parse_slice(self, lines: Iterator[bytes]) -> bool:
-        clock = asyncio.get_running_loop().time  # looked up once: this runs for every line
-        until_s = clock() + SLICE_S
+        """Parses *lines* for ``SLICE_S``; whether there may be more. It runs for every line."""
+        until_s = monotonic() + SLICE_S
+        heard: list[AgentEvent] = []
+        unexplained = more = False
         for line in lines:
             events = self.parser.parse(line)
-            now_s = clock()
-            if events or line.strip():
-                self._watchdog.heard(now_s, events)
-            else:
-                self._watchdog.murmured(now_s)
             for event in events:
-                self._note(event, now_s)
+                self._note(event)
                 self.listener(event)
-            if now_s > until_s:
-                return True
-        return False
+            heard += events
+            unexplained = unexplained or not (events or not line.strip())
+            if monotonic() > until_s:
+                more = True
+                break
+        self._tell_watchdog(heard, unexplained=unexplained)
+        return more
 
-    def _note(self, event: AgentEvent, now_s: float) -> None:
+    def _tell_watchdog(self, heard: Sequence[AgentEvent], *, unexplained: bool) -> None:
+        now_s = _now_s()
+        if heard:
+            self._watchdog.heard(now_s, heard)
+        if unexplained:
+            self._watchdog.heard(now_s)
+        elif not heard:
+            self._watchdog.murmured(now_s)
+
+    def _note(self, event: AgentEvent) -> None:
+        if isinstance(event, TextWritten):  # by far the commonest
+            before = self._said if event.partial and self._said_partly else ""
+            self._said = (before + event.text)[-2 * _LAST_LINE_CHARS :]
+            self._said_partly = event.partial
+            return
         match event:
-            case TextWritten(text=text, partial=partial):  # first, as it is by far the commonest
-                before = self._said if partial and self._said_partly else ""
-                self._said = (before + text)[-2 * _LAST_LINE_CHARS :]
-                self._said_partly = partial
             case FinalGiven():
                 self._final = self._final or not self._stopped
-                self._final_s = now_s
+                self._final_s = _now_s()
             case SessionStarted():
                 self._take_back()  # Claude 2.1.330 goes on when a background agent reports
             case ToolStarted(name=name, summary=summary):

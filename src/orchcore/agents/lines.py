@@ -53,11 +53,12 @@ class LineSplitter:
         tail = others.pop()
         lines = [] if self._dropping else [self.rest]
         self._clear()
-        for line in others:
-            if len(line) <= self._limit_bytes:
-                lines.append(line)
-            else:
-                self.overlong_lines += 1
+        if len(chunk) <= self._limit_bytes:
+            lines += others
+        else:
+            fit = [line for line in others if len(line) <= self._limit_bytes]
+            lines += fit
+            self.overlong_lines += len(others) - len(fit)
         self._append(tail)
         return lines
 

@@ -23,6 +23,7 @@ from orchcore.events import (
     LimitNoticed,
     NoticeGiven,
     RetryNoticed,
+    TextWritten,
     ThinkingWritten,
     ToolEnded,
     ToolStarted,
@@ -92,6 +93,9 @@ class Watchdog:
         """Output arrived; *events* is what it meant, empty if that is not known (yet)."""
         strong = not events
         for event in events:
+            if isinstance(event, TextWritten):  # by far the commonest
+                strong = True
+                continue
             if isinstance(event, ToolStarted):
                 self._tools.add(event.call_id)
             elif isinstance(event, ToolEnded):

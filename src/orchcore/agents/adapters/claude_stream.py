@@ -56,7 +56,7 @@ class ClaudeParser:
     _session_id: str | None = None
     _tool_names: dict[str, str] = field(default_factory=dict[str, str])
     _denied: set[str] = field(default_factory=set[str])
-    _steps: dict[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])
+    _steps: dict[str, object] = field(default_factory=dict[str, object])
     _results: list[Fields] = field(default_factory=list[Fields])
     _api_error: Fields | None = None
     _limit: Fields | None = None
@@ -117,7 +117,7 @@ class ClaudeParser:
 
     def _usages(self) -> Sequence[Fields]:
         """``message.usage`` of each reply: the last line's that belongs to it."""
-        return [Fields(usage) for usage in self._steps.values()]
+        return Fields({"steps": [*self._steps.values()]}).parts("steps")
 
     @property
     def _unfinished(self) -> bool:
@@ -163,19 +163,20 @@ class ClaudeParser:
             return (NoticeGiven(_words(message)),)
         of_sub_agent = bool(line.text("parent_tool_use_id"))
         self._went_on = self._went_on or not of_sub_agent
-        self._steps[message.text("id")] = message.part("usage").raw
-        blocks = message.parts("content")
-        events = [event for block in blocks for event in self._block(block, of_sub_agent)]
+        self._steps[message.text("id")] = message.raw.get("usage")
+        events: list[AgentEvent] = []
+        for block in message.parts("content"):
+            events += self._block(block, of_sub_agent)
         return events or (NoticeGiven(),)
 
     def _block(self, block: Fields, of_sub_agent: bool) -> Sequence[AgentEvent]:
         match block.text("type"):
-            case "tool_use" | "server_tool_use" | "mcp_tool_use":
-                return self._tool_started(block)
             case "text" if not of_sub_agent:
                 return (TextWritten(block.text("text")),)
             case "thinking" if not of_sub_agent:
                 return (ThinkingWritten(block.text("thinking")),)
+            case "tool_use" | "server_tool_use" | "mcp_tool_use":
+                return self._tool_started(block)
             case _:
                 return ()
 

@@ -1,6 +1,5 @@
 """Counts what is read of one turn's stream, and hands each line to who understands it."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,7 +25,7 @@ class Tally:
     known: int = 0
     unknown: int = 0
     malformed: int = 0
-    events: Counter[str] = field(default_factory=Counter[str])
+    events: dict[str, int] = field(default_factory=dict[str, int])
     tools: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
 
     def read(self, line: bytes, readers: Mapping[str, Reader]) -> Sequence[AgentEvent]:
@@ -46,8 +45,10 @@ class Tally:
             return ()
         self.known += 1
         events = reader(fields)
+        counts = self.events
         for event in events:
-            self.events[event.kind] += 1
+            kind = event.kind
+            counts[kind] = counts.get(kind, 0) + 1
             if isinstance(event, ToolEnded):
                 self.tools.append((event.name, event.ok))
         return events
