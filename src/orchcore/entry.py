@@ -1,6 +1,5 @@
 """``run`` and ``run_sync``: the doors of the library; what is behind them loads on first use."""
 
-import asyncio
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -106,6 +105,7 @@ def run_sync(
     """
     from orchcore.execution.control import Control
     from orchcore.execution.interrupting import interruptible
+    from orchcore.execution.own_loop import run_in_own_loop
     from orchcore.pipeline import Wanted, run_wanted
 
     wanted = Wanted(target, orchfile, params or {}, agent, yes=yes)
@@ -116,7 +116,7 @@ def run_sync(
         with interruptible(control, ended_by):
             return await run_wanted(wanted, control)
 
-    result = asyncio.run(heeded())
+    result = run_in_own_loop(heeded(), control)
     for number in ended_by[:1]:
         signal.raise_signal(number)
     return result

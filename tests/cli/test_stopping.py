@@ -38,7 +38,7 @@ async def test_signals_reach_the_run() -> None:
     """In the context SIGTERM stops the run, a later SIGINT hurries it; afterwards all is as before."""
     before = signal.getsignal(signal.SIGTERM)
     control, told = Control(), list[str]()
-    control.bind(told.append, lambda: told.append("hurry"), lambda _: None)
+    control.bind(told.append, lambda: told.append("hurry"), lambda _: None, told.append)
     with heeding_signals(control, Screen()):
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)

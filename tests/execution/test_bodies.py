@@ -379,21 +379,22 @@ async def test_whatever_a_body_raises(tmp_path: Path, line: str, state: str, rea
     assert reason in done.endings["work"].reason
 
 
-async def test_a_body_that_cancels_itself_is_cancelled(tmp_path: Path) -> None:
-    """The run goes on, and does not say that it was ended."""
-    body = """
+@pytest.mark.parametrize("then", ["await asyncio.sleep(0)", "return None"])
+async def test_a_body_that_cancels_itself_has_failed(tmp_path: Path, then: str) -> None:
+    """Nobody else ended it; the run goes on."""
+    body = f"""
     @phase
     async def work() -> None:
         task = asyncio.current_task()
         assert task is not None
         task.cancel()
-        await asyncio.sleep(0)
+        {then}
     @phase
     async def other() -> int: return 1
     """
     done = await played(tmp_path, body)
-    assert (done.states, done.exit_code) == ({"work": "cancelled", "other": "passed"}, 1)
-    assert done.endings["work"].reason == "it was cancelled"
+    assert (done.states, done.exit_code) == ({"work": "failed", "other": "passed"}, 1)
+    assert "cancelled by its own code" in done.endings["work"].reason
 
 
 async def test_a_skip_within_a_step_is_no_failed_sub_step(tmp_path: Path) -> None:

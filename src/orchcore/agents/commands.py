@@ -68,13 +68,17 @@ async def run_command(request: CommandRequest, trees: Trees) -> Completed:
         stderr=stderr,
         grace_s=request.grace_s,
     )
-    try:
-        async with child_process(program, trees) as child:
-            async with asyncio.timeout(request.timeout_s):
-                await _exit(child, stdout)
-            await _rest(child, stdout)
-    except TimeoutError as error:
-        raise TurnFailed(_timeout(request)) from error
+    async with child_process(program, trees) as child:
+        # time in which everything is stopped (^Z) moves the end
+        running_s = time.monotonic() - trees.stopped_s
+        while child.exit_code is None:
+            took_s = time.monotonic() - trees.stopped_s - running_s
+            rest_s = 60.0 if request.timeout_s is None else request.timeout_s - took_s
+            if rest_s <= 0:
+                raise TurnFailed(_timeout(request))
+            await child.activity(timeout_s=min(rest_s, 60.0))
+            stdout.write(child.take())
+        await _rest(child, stdout)
     return Completed(
         argv=request.argv,
         exit_code=child.exit_code if child.exit_code is not None else -9,
@@ -82,12 +86,6 @@ async def run_command(request: CommandRequest, trees: Trees) -> Completed:
         stderr=stderr.text,
         duration_s=time.monotonic() - began_s,
     )
-
-
-async def _exit(child: ChildProcess, stdout: Capture) -> None:
-    while child.exit_code is None:
-        await child.activity(timeout_s=60.0)
-        stdout.write(child.take())
 
 
 async def _rest(child: ChildProcess, stdout: Capture) -> None:

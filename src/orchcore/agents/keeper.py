@@ -21,6 +21,7 @@ through ``os._exit`` and never run a line of their caller. Linux 5.3 or newer; e
 ``guard()`` does nothing.
 """
 
+import mmap
 import os
 import signal
 import sys
@@ -36,6 +37,9 @@ from orchcore.agents.front import stand_in_front
 _SWEEP_S = 10.0
 _A_LONG_TIME_S = 3600.0
 _BROKEN = 70  # EX_SOFTWARE of sysexits.h: front or keeper had a bug
+_UNREPORTED = 3
+_reported = mmap.mmap(-1, 1)
+"""A byte that the three share: the exit code that the orchestrator reported, plus one."""
 
 
 def guard(patience_s: float = 35.0) -> bool:
@@ -70,6 +74,26 @@ def guard(patience_s: float = 35.0) -> bool:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
+def report(code: int) -> None:
+    """The orchestrator says that it is done: front then ends with *code* in place of a 0.
+
+    A 0 without a report is no success (``os._exit(0)`` in somebody's code): front ends with 3.
+    """
+    _reported[0] = code + 1
+
+
+def judged(status: int, reported: int) -> int:
+    """The wait status that the shell is to see.
+
+    Args:
+        status: The orchestrator's.
+        reported: 0 if it reported nothing, else the reported exit code plus one.
+    """
+    if status != 0:
+        return status
+    return (reported - 1 if reported else _UNREPORTED) << 8
+
+
 def _is_able() -> bool:
     """Whether this process may be split: Linux with prctl and pidfds, and a single thread."""
     if not sys.platform.startswith("linux"):
@@ -100,7 +124,7 @@ def _split(patience_s: float) -> bool:
     if orchestrator == 0:
         os.waitpid(keeper, 0)
         return False
-    return _do_and_exit(lambda: stand_in_front(keeper, orchestrator))
+    return _do_and_exit(lambda: judged(stand_in_front(keeper, orchestrator), _reported[0]))
 
 
 def _fork_orchestrator(front: int, patience_s: float, tell: Callable[[bytes], object]) -> bool:

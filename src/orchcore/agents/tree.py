@@ -53,9 +53,14 @@ class Trees:
 
     Belongs to one event loop. ``hurry``, ``stop_all`` and ``continue_all`` do not wait and may be
     called by a signal handler of that loop.
+
+    Attributes:
+        stopped_s: Seconds between ``stop_all`` and ``continue_all``, all together.
     """
 
     def __init__(self) -> None:
+        self.stopped_s = 0.0
+        self._stopped_at_s = time.monotonic()
         self._trees: dict[Tree, None] = {}
         self._reader = TableReader()
         self._since = _now_started()
@@ -95,6 +100,7 @@ class Trees:
 
     def stop_all(self) -> None:
         """SIGSTOP for every member of every tree, until a look finds no new one."""
+        self._stopped_at_s = time.monotonic()
         for _ in range(5):
             self._see(self._reader.read())
             fresh = [m for m in self._members() if m.identity not in self._stopped]
@@ -104,11 +110,14 @@ class Trees:
             if not fresh:
                 return
 
-    def continue_all(self) -> None:
-        """SIGCONT for all that ``stop_all`` stopped."""
+    def continue_all(self) -> float:
+        """SIGCONT for all that ``stop_all`` stopped; gives the seconds since then."""
         for member in self._stopped.values():
             send(member, signal.SIGCONT)
         self._stopped.clear()
+        stopped_s = time.monotonic() - self._stopped_at_s
+        self.stopped_s += stopped_s
+        return stopped_s
 
     async def cpu_s(self, tree: Tree, max_age_s: float = 0.5) -> float:
         """Processor time of *tree* so far: its living members and the children they waited for.

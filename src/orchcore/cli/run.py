@@ -8,7 +8,10 @@ from typing import Literal
 import click
 
 from orchcore.cli.orchfile_command import OrchfileCommand, plan_of
+from orchcore.cli.outcomes import INTERRUPTED
+from orchcore.cli.output import say_problems
 from orchcore.cli.shared_options import TARGETS, OwnProcess, replacing, selecting
+from orchcore.errors import Problem
 from orchcore.planning.plan import Plan
 
 type Mode = Literal["auto", "tty", "plain", "json", "quiet"]
@@ -16,6 +19,13 @@ type Mode = Literal["auto", "tty", "plain", "json", "quiet"]
 _MODES = ("auto", "tty", "plain", "json", "quiet")
 _PATIENCE_S, _INTERRUPTED_S = 30.0, 1.0
 """How long threads that bodies left behind may delay our end, also if we were interrupted."""
+
+_CANCELLED = Problem(
+    "cancelled",
+    "the orchfile's own code has cancelled the run",
+    None,
+    ("a body may cancel tasks that it started itself, not all of asyncio.all_tasks()",),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +104,10 @@ def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
     import asyncio
 
     from orchcore.cli.approving import approver_at
-    from orchcore.cli.leaving import leave_soon
     from orchcore.cli.output import outlive_readers
     from orchcore.cli.stopping import heeding_signals
     from orchcore.execution.control import Control
+    from orchcore.execution.own_loop import run_in_own_loop
     from orchcore.pipeline import RunSetup, execute
     from orchcore.reporting.jsonlines import JsonLines
     from orchcore.reporting.plain import PlainDisplay
@@ -114,13 +124,27 @@ def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
         yes=wishes.yes,
         tell_prints=isinstance(display, PlainDisplay | JsonLines),
     )
+    control = Control()
 
     async def watched() -> int:
-        control = Control()
-        with heeding_signals(control, display):
-            code = (await execute(plan, setup, control)).exit_code
+        code = INTERRUPTED
+        try:
+            with heeding_signals(control, display):
+                code = (await execute(plan, setup, control)).exit_code
+        except asyncio.CancelledError:  # it has ended in order
+            say_problems([_CANCELLED])
         if own:
-            leave_soon(code, _INTERRUPTED_S if control.interrupted else _PATIENCE_S)
+            _leave(code, len(asyncio.all_tasks()) - 1, interrupted=control.interrupted)
         return code
 
-    return asyncio.run(watched())
+    return run_in_own_loop(watched(), control)
+
+
+def _leave(code: int, tasks: int, *, interrupted: bool) -> None:
+    """The run is over: we end with *code*, at once if there are *tasks* that nothing ends."""
+    from orchcore.agents.keeper import report
+    from orchcore.cli.leaving import leave_soon
+
+    report(code)
+    patience_s = _INTERRUPTED_S if interrupted else _PATIENCE_S
+    leave_soon(code, 0.0 if tasks else patience_s)

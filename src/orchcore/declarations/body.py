@@ -14,6 +14,9 @@ from orchcore.errors import OrchcoreError, OutsideRunError, Problem
 from orchcore.policies import Duration, duration_s
 from orchcore.results import Completed, Failure, TurnFailed
 
+RAISED = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit, BaseExceptionGroup)
+"""What user code may raise and what must not end the run: everything but a cancellation."""
+
 
 class Skip(Exception):  # noqa: N818  the language's word
     """Raised by a body: this node has nothing to do, and why.
@@ -80,6 +83,14 @@ class Body(Protocol):
 
     def facts(self) -> Node:
         """The running instance."""
+        ...
+
+    def broken(self, error: BaseException) -> None:
+        """A task or a callback that the body started has raised what ends an event loop."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Tells a person something about this node."""
         ...
 
 
@@ -198,17 +209,14 @@ async def gather[T](
     try:
         async with asyncio.TaskGroup() as group:
             if limit is None:
-                for index, call in waiting.calls:
-                    waiting.taken[index] = call
-                    group.create_task(outcome.settle(index, waiting), name=f"gather-{index}")
+                outcome.start_all(group, waiting)
             else:
                 for number in range(limit):
-                    group.create_task(outcome.draw(waiting), name=f"gather-worker-{number}")
-    except ExceptionGroup as errors:
-        # the iterable itself may have raised: then no call did
-        raise (outcome.failed or cast("Any", errors).exceptions)[0] from None
+                    outcome.start(group, outcome.draw(waiting), f"gather-worker-{number}")
     finally:
         waiting.close(drawn)
+    if outcome.stop_at_first and outcome.failed:
+        raise outcome.failed[0]
     if quorum is not None and len(outcome.done) < quorum:
         raise _too_few(len(outcome.done), quorum, outcome.failed)
     return [outcome.done[index] for index in sorted(outcome.done)]
@@ -236,30 +244,65 @@ class _Waiting:
                 call.close()
 
 
-class _FirstFailed(Exception):  # noqa: N818  never seen by users
-    """Ends the group; stands in for ``SystemExit``, too, which would end the event loop."""
-
-
 @dataclass(slots=True)
 class _Outcome[T]:
-    """What the calls of one ``gather`` came to."""
+    """What the calls of one ``gather`` came to.
+
+    No task of it ever fails: a failed one of a ``TaskGroup`` cancels the task that waits for the
+    group, and Python 3.12 may leave that marked as cancelled for good.
+    """
 
     stop_at_first: bool
     done: dict[int, T] = field(default_factory=dict[int, T])
     failed: list[BaseException] = field(default_factory=list[BaseException])
+    tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
+
+    def start(self, group: asyncio.TaskGroup, work: Coroutine[Any, Any, None], name: str) -> None:
+        self.tasks.append(group.create_task(work, name=name))
+
+    def start_all(self, group: asyncio.TaskGroup, waiting: _Waiting) -> None:
+        try:
+            for index, call in waiting.calls:
+                waiting.taken[index] = call
+                self.start(group, self.settle(index, waiting), f"gather-{index}")
+        except RAISED as error:
+            self._broken(error)
+
+    async def draw(self, waiting: _Waiting) -> None:
+        try:
+            for index, call in waiting.calls:
+                waiting.taken[index] = call
+                await self.settle(index, waiting)
+                if self.stop_at_first and self.failed:
+                    return
+        except RAISED as error:
+            self._broken(error)
 
     async def settle(self, index: int, waiting: _Waiting) -> None:
         try:
             self.done[index] = await waiting.taken.pop(index)
-        except (Exception, SystemExit) as error:
-            self.failed.append(error)
-            if self.stop_at_first:
-                raise _FirstFailed from error
+        except RAISED as error:
+            self._failed(error)
+        except asyncio.CancelledError as error:
+            if cast("asyncio.Task[None]", asyncio.current_task()).cancelling():
+                raise
+            self._failed(error)  # its own doing: it was not told to end
 
-    async def draw(self, waiting: _Waiting) -> None:
-        for index, call in waiting.calls:
-            waiting.taken[index] = call
-            await self.settle(index, waiting)
+    def _failed(self, error: BaseException) -> None:
+        self.failed.append(error)
+        if self.stop_at_first and len(self.failed) == 1:
+            self._cancel()
+
+    def _broken(self, error: BaseException) -> None:
+        """The iterable itself has raised: that is not one failure among others."""
+        self.failed.insert(0, error)
+        self.stop_at_first = True
+        self._cancel()
+
+    def _cancel(self) -> None:
+        for task in self.tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
 
 
 def _too_few(succeeded: int, quorum: int, failed: list[BaseException]) -> TurnFailed:

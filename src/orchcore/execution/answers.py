@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from orchcore.declarations.body import RAISED
 from orchcore.results import TurnResult
 
 _OPENING = re.compile(r"[{\[]")
@@ -53,14 +54,14 @@ class AnswerShape:
             value = self._validated(data)
         except ValidationError as error:
             raise InvalidAnswerError(_listed(error)) from None
-        except Exception as error:  # noqa: BLE001  a validator may raise anything
+        except RAISED as error:  # a validator may raise anything
             raise InvalidAnswerError(f"{type(error).__name__}: {error}") from None
         return value, self._dumped(value)
 
     def _dumped(self, value: object) -> str | None:
         try:
             return self._adapter.dump_json(value).decode()
-        except Exception:  # noqa: BLE001  a serializer of the user's may raise anything
+        except RAISED:  # a serializer of the user's may raise anything
             return None
 
     def _validated(self, data: object) -> object:

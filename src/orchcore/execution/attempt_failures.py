@@ -30,12 +30,20 @@ _CALLED_NODE = re.compile(r"'(Agent)?(Fan)?Phase' object is not callable")
 
 def failure_of(error: BaseException) -> Failure:
     """*error* as a failure; of an exception group, the first leaf's kind and what all say."""
-    # an error that another attempt cannot mend speaks for the others
-    leaves = sorted(_leaves(error), key=_transient)
+    # an error that another attempt cannot mend speaks for the others, a skip for nobody
+    leaves = sorted(_leaves(error), key=lambda leaf: (isinstance(leaf, Skip), _transient(leaf)))
     first = _failure_of_one(leaves[0])
     others = [_in_a_group(leaf) for leaf in leaves[1:_NAMED]]
     more = f" and {len(leaves) - _NAMED} more" if len(leaves) > _NAMED else ""
     return replace(first, detail="; ".join([first.detail, *others]) + more)
+
+
+def skip_in(error: BaseException) -> str | None:
+    """Why *error* skips a node; ``None`` if it is no ``Skip``, and no group of them alone."""
+    leaves = list(_leaves(error))
+    if not all(isinstance(leaf, Skip) for leaf in leaves):
+        return None
+    return str(leaves[0]) or "the body raised Skip"
 
 
 def _failure_of_one(error: BaseException) -> Failure:

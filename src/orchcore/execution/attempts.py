@@ -5,16 +5,17 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from inspect import isawaitable
 from pathlib import Path
 from typing import cast
 
-from orchcore.declarations.body import BODY, Skip
+from orchcore.declarations.body import BODY
 from orchcore.declarations.nodes import Node
 from orchcore.errors import OrchcoreError
 from orchcore.events import AttemptStarted, RetryScheduled
 from orchcore.execution.abilities import FORK, RESUME
-from orchcore.execution.attempt_failures import failure_of, frames_of
+from orchcore.execution.attempt_failures import failure_of, frames_of, skip_in
 from orchcore.execution.bodies import RunningBody, Scene
 from orchcore.execution.control import Interrupted
 from orchcore.execution.endings import Ending, Missing, SessionRef
@@ -25,6 +26,7 @@ from orchcore.execution.resolving import Cell
 from orchcore.execution.retrying import next_try
 from orchcore.execution.shielding import cut_short, finished
 from orchcore.execution.storing import brief, stored
+from orchcore.execution.supervising import supervised
 from orchcore.execution.turns import Attempt, Resumed
 from orchcore.planning.drafting import CONVERSATION
 from orchcore.results import Failure
@@ -98,7 +100,7 @@ class Attempts:
             self._cell.attempt = number
             ending = replace(await self._attempt(number, values), attempt=number)
             failure = ending.failure
-            if ending.state != "failed" or failure is None or cut_short():
+            if ending.state != "failed" or failure is None or self._cut():
                 break
             now = time.time()
             wait = next_try(failure, number, attempts, now, rng)
@@ -109,23 +111,48 @@ class Attempts:
             await asyncio.sleep(wait)
         return replace(ending, duration_s=time.monotonic() - began, spent=self._spent)
 
+    def _cut(self) -> bool:
+        """Whether no further attempt may begin."""
+        return self._scene.control.stopped is not None or cut_short()
+
     async def _attempt(self, number: int, values: Mapping[str, object]) -> Ending:
         opened = Opened(self._scene.plan.parameters, self._warn, self._scene.opened)
         attempt = Attempt(self._id, number, self._spent)
         body = RunningBody(self._scene, self._cell, attempt, opened)
         token = BODY.set(body)
         try:
-            late = await self._late(opened)
-            if isinstance(late, Missing):
-                return late.ending()
-            return await self._with_inputs(body, Inputs.of({**values, **late}))
+            return await self._in_time(body, opened, values)
         finally:
             try:
                 if body.owns_tasks or opened:
                     await _leave(body, opened)
             finally:
                 BODY.reset(token)
+                body.over = True
                 self._scene.janitor.body_ended(body, self._id)
+
+    async def _in_time(
+        self, body: RunningBody, opened: Opened, values: Mapping[str, object]
+    ) -> Ending:
+        """How the attempt ends within its limit, which covers the set-up of resources, too."""
+        limit_s = self._node.options.timeout_s
+        deadline = Deadline(limit_s)
+        ending: Ending | None = None
+        try:
+            async with deadline:
+                opens = await self._late(opened)
+                if isinstance(opens, Missing):
+                    return opens.ending()
+                ending = await self._with_inputs(body, Inputs.of({**values, **opens}))
+        except TimeoutError:
+            if not deadline.expired:
+                raise
+        # a body that swallows its cancellation, or blocks the loop meanwhile, gives its value late
+        late = deadline.expired and ending is not None and ending.state in ("passed", "skipped")
+        if ending is not None and not late:
+            return ending
+        failure = Failure("timeout", f"took longer than {limit_s:g} s (timeout={limit_s:g})")
+        return Ending("failed", reason=str(failure), failure=failure)
 
     async def _with_inputs(self, body: RunningBody, inputs: Inputs) -> Ending:
         conversation = None
@@ -138,32 +165,32 @@ class Attempts:
                 conversation = handed or self._conversation(body, inputs)
         except OrchcoreError as error:
             return _failed(error)
-        return await self._outcome(cast("Conversation | None", conversation), values)
+        work = self._outcome(body, cast("Conversation | None", conversation), values)
+        end = partial(self._scene.janitor.end, node=self._id)
+        try:
+            ending = await supervised(work, f"body of {self._id}", end)
+        except asyncio.CancelledError as error:
+            if body.cut:
+                raise
+            return _cancelled_itself(error)
+        if body.error is not None and ending.state in ("passed", "skipped"):
+            return _failed(body.error)
+        return ending
 
     async def _outcome(
-        self, conversation: Conversation | None, values: Mapping[str, object]
+        self, body: RunningBody, conversation: Conversation | None, values: Mapping[str, object]
     ) -> Ending:
-        deadline = Deadline(self._node.options.timeout_s)
+        """What the body comes to, in the body's own task."""
         try:
-            async with deadline:
-                value = await self._call(conversation, values)
-        except Skip as skip:
-            return Ending("skipped", reason=str(skip) or "the body raised Skip")
-        except TimeoutError as error:
-            if not deadline.expired:
-                return _failed(error)
-            limit = f"{self._node.options.timeout_s:g}"
-            failure = Failure("timeout", f"took longer than {limit} s (timeout={limit})")
-            return Ending("failed", reason=str(failure), failure=failure)
+            value = await self._call(conversation, values)
         except asyncio.CancelledError as error:
-            if isinstance(error, Interrupted) or cut_short():
+            body.interrupted |= isinstance(error, Interrupted)
+            if body.cut:
                 raise
-            detail = "CancelledError: the body was cancelled by its own code"
-            return replace(_failed(error), reason=detail, failure=Failure("error", detail))
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
+            return _cancelled_itself(error)
         except BaseException as error:  # noqa: BLE001  user code may raise anything
-            return _failed(error)
+            skip = skip_in(error)
+            return _failed(error) if skip is None else Ending("skipped", reason=skip)
         return self._passed(value, conversation)
 
     async def _call(
@@ -255,6 +282,11 @@ def _forgotten(value: Awaitable[object]) -> Ending:
         value.close()  # nobody will await it: Python need not complain, too
     failure = Failure("error", f"gave a {kind}: did you forget `await`?")
     return Ending("failed", reason=str(failure), failure=failure)
+
+
+def _cancelled_itself(error: asyncio.CancelledError) -> Ending:
+    detail = "CancelledError: the body was cancelled by its own code"
+    return replace(_failed(error), reason=detail, failure=Failure("error", detail))
 
 
 def _failed(error: BaseException) -> Ending:

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 from orchcore.agents.commands import CommandRequest, run_command
@@ -19,15 +20,16 @@ from orchcore.errors import OrchcoreError, Problem
 from orchcore.events import SubStepEnded, SubStepStarted
 from orchcore.execution.attempt_failures import failure_of
 from orchcore.execution.commanding import last_lines, program_name, unchecked
+from orchcore.execution.control import Control
 from orchcore.execution.endings import Missing
 from orchcore.execution.handle import Conversation, Counter
 from orchcore.execution.janitor import Janitor
 from orchcore.execution.limits import Deadline, waiting, working
-from orchcore.execution.opening import Opened
+from orchcore.execution.opening import IN_RESOURCE, Opened
 from orchcore.execution.resolving import Cell
 from orchcore.execution.retrying import next_try
-from orchcore.execution.shielding import cut_short
 from orchcore.execution.storing import stored
+from orchcore.execution.supervising import supervised
 from orchcore.execution.turns import Attempt, Office, TurnDesk
 from orchcore.planning.plan import NodeOptions, Plan
 from orchcore.planning.wiring import is_resource_edge, wires
@@ -42,13 +44,15 @@ class Scene:
         plan: For parameters and the options of steps.
         office: Turns and commands.
         opened: The run's resources.
-        janitor: Ends tasks that bodies forget.
+        janitor: Ends bodies that are cut, and tasks that they forget.
+        control: Says whether the run is to end.
     """
 
     plan: Plan
     office: Office
     opened: Opened
     janitor: Janitor
+    control: Control
 
 
 _STEP: ContextVar[NodeOptions | None] = ContextVar("orchcore_step", default=None)
@@ -58,6 +62,9 @@ _STEP: ContextVar[NodeOptions | None] = ContextVar("orchcore_step", default=None
 class RunningBody:
     """Implements ``declarations.body.Body`` for one attempt of one instance.
 
+    To be made in the task that supervises it: whether that is cancelled says whether somebody
+    ended the body.
+
     Args:
         scene: The run.
         cell: The node or instance.
@@ -66,6 +73,9 @@ class RunningBody:
 
     Attributes:
         agent: The name of its own agent, for steps that name none; ``None`` if it has none.
+        over: Whether the attempt is over: nothing of it may start anything any more.
+        interrupted: Whether it was, since it blocked the loop while the run was to end.
+        error: What ``broken`` was told first.
     """
 
     def __init__(self, scene: Scene, cell: Cell, attempt: Attempt, opened: Opened) -> None:
@@ -76,8 +86,12 @@ class RunningBody:
         self._opened = opened
         self._paths: Tally[str] = Tally()
         self._owned: set[asyncio.Task[None]] = set()
+        self._supervisor = cast("asyncio.Task[Any]", asyncio.current_task())
         self.agent: str | None = None
-        self.counter = Counter(scene.office.book, TurnDesk(scene.office, attempt), self.spawn)
+        self.over = self.interrupted = False
+        self.error: BaseException | None = None
+        desk = TurnDesk(scene.office, attempt, self._ensure_going_on)
+        self.counter = Counter(scene.office.book, desk, self.spawn)
 
     def facts(self) -> Node:
         """The running instance."""
@@ -90,6 +104,33 @@ class RunningBody:
             folders.artifacts(self._attempt.node),
             self._attempt.spent.cost_usd,
         )
+
+    @property
+    def cut(self) -> bool:
+        """Whether it was told to end: by a limit, a failed sibling, or the end of the run."""
+        stopped = self.interrupted or self._scene.control.stopped is not None
+        return stopped or self._supervisor.cancelling() > 0
+
+    def broken(self, error: BaseException) -> None:
+        """Makes the attempt fail; if it is over, the run cannot pass any more."""
+        if self.over:
+            self._scene.control.disturb(f"{self._attempt.node}: {failure_of(error).detail}")
+        elif self.error is None:
+            self.error = error
+
+    def warn(self, text: str) -> None:
+        """Tells a person something about this node."""
+        self._scene.office.journalist.warn(text, self._attempt.node)
+
+    def _ensure_going_on(self) -> None:
+        """Nothing new starts once the run is to end, but what a tear-down needs.
+
+        Raises:
+            asyncio.CancelledError: It is.
+        """
+        stopped = self._scene.control.stopped is not None and not IN_RESOURCE.get()
+        if stopped or self.over:
+            raise asyncio.CancelledError("nothing new starts: the run, or its node, is ended")
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Starts a task that ``leave`` ends at the latest."""
@@ -112,6 +153,7 @@ class RunningBody:
 
     async def command(self, line: CommandLine) -> Completed:
         """Runs a program as a recorded sub-step."""
+        self._ensure_going_on()
         around = self._scene.office.around
         request = CommandRequest(
             argv=line.argv,
@@ -135,6 +177,7 @@ class RunningBody:
 
     async def step(self, step: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
         """Runs a step as a recorded sub-step."""
+        self._ensure_going_on()
         options = self._scene.plan.steps.get(step) or _own_options(step)
         began = self._begin("step", step.name, step.name)
         try:
@@ -152,6 +195,7 @@ class RunningBody:
             with waiting():
                 options = _STEP.get() or self._options
                 await stack.enter_async_context(office.slots.taken(options.limits))
+            self._ensure_going_on()
             with working():
                 return await run_command(request, office.around.trees)
 
@@ -168,13 +212,13 @@ class RunningBody:
             except TurnFailed as error:
                 failure = error.failure
                 wait = next_try(failure, number, attempts, time.time(), rng)
-                if cut_short() or wait is failure:
+                if self.cut or wait is failure:
                     raise
                 if isinstance(wait, Failure):
                     raise TurnFailed(wait, error.turn_folder) from error
             # no RetryScheduled: the node's attempt goes on
             text = f"step '{step.name}' failed ({failure}): attempt {number + 1} of {attempts}"
-            self._scene.office.journalist.warn(f"{text} in {wait:.3g} s", self._attempt.node)
+            self.warn(f"{text} in {wait:.3g} s")
             await asyncio.sleep(wait)
 
     async def _tried(
@@ -183,18 +227,29 @@ class RunningBody:
         front: tuple[Any, ...] = ()
         if step.spec.role == "agent":
             front = (self._conversation(step, options),)
-        deadline = Deadline(options.timeout_s)
         token = _STEP.set(options)
         try:
+            call = step.spec.fn(*front, *args, **kwargs)
+            return await (call if options.timeout_s is None else self._in_time(step, options, call))
+        finally:
+            _STEP.reset(token)
+
+    async def _in_time(
+        self, step: Callee, options: NodeOptions, call: Coroutine[Any, Any, object]
+    ) -> object:
+        end = partial(self._scene.janitor.end, node=self._attempt.node)
+        deadline = Deadline(options.timeout_s)
+        try:
             async with deadline:
-                return await step.spec.fn(*front, *args, **kwargs)
+                value = await supervised(call, f"step {step.name}", end)
         except TimeoutError:
             if not deadline.expired:
                 raise
-            failure = Failure("timeout", f"step '{step.name}' took {options.timeout_s:g} s")
-            raise TurnFailed(failure) from None
-        finally:
-            _STEP.reset(token)
+        else:
+            if not deadline.expired:
+                return value
+        failure = Failure("timeout", f"step '{step.name}' took {options.timeout_s:g} s")
+        raise TurnFailed(failure)
 
     def _conversation(self, step: Callee, options: NodeOptions) -> Conversation:
         if any(isinstance(one, Marker) for one in (options.cli, options.model, options.cwd)):

@@ -157,6 +157,8 @@ def combined(endings: Sequence[tuple[str, Ending]], quorum: int | None) -> Endin
         endings: Instance id and ending.
         quorum: Enough passed instances; ``None``: all that were not skipped.
     """
+    if not endings:
+        return Ending("passed", [])
     passed = [ending for _, ending in endings if ending.gave]
     lost = [(id_, ending) for id_, ending in endings if not (ending.gave or _skipped(ending))]
     value = [ending.value for ending in passed]

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+from orchcore.declarations.body import RAISED
 from orchcore.declarations.gates import Approval
 from orchcore.events import ApprovalAsked, ApprovalGiven
 from orchcore.execution.attempt_failures import failure_of
@@ -38,7 +39,7 @@ class Gatekeeper:
             return Ending("failed", reason=detail, failure=Failure("error", detail))
         try:
             question = _question(gate.question, value)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  user code raised: a failure
+        except RAISED as error:
             failure = failure_of(error)
             return Ending("failed", reason=str(failure), failure=failure)
         began = time.monotonic()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from orchcore.collection.reach import roots
+from orchcore.declarations.body import RAISED
 from orchcore.declarations.edges import Each, are_items
 from orchcore.declarations.resource import Resource
 from orchcore.declarations.sources import FanSettled
@@ -22,9 +23,9 @@ from orchcore.planning.fanning import (
     Shape,
     elements,
     expand,
-    ordered,
-    safe_label,
+    label_text,
     selected,
+    waits,
 )
 from orchcore.planning.plan import Axis, Fan, PlannedNode
 from orchcore.results import Failure
@@ -96,8 +97,7 @@ class InputDesk:
             per_axis.append(found[0])
             values.append(found[1])
         shapes = expand(fan, per_axis)
-        after = dict(_after(fan, shapes, values))
-        ordered([shape.label for shape in shapes], after)
+        after = _after(fan, shapes, per_axis, values)
         chosen = selected(node.id, fan, shapes)
         if fan.only and not chosen:
             raise FanError(f"none of its instances is selected: {', '.join(fan.only)}")
@@ -176,27 +176,29 @@ def _opens(edge: object) -> bool:
 def _named(axis: Axis, items: tuple[object, ...]) -> list[Element]:
     try:
         return elements(items, axis.edge.label)
-    except Exception as error:
+    except RAISED as error:
         raise FanError(f"label= raised {type(error).__name__}: {error}") from error
 
 
 def _after(
-    fan: Fan, shapes: Iterable[Shape], values: list[tuple[object, ...] | None]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for index, axis in enumerate(fan.axes):
-        listed, after = values[index], axis.edge.after
-        if after is None or listed is None:
-            continue
-        for shape in shapes:
-            yield shape.label, _labels(after, listed[shape.picks[index]])
+    fan: Fan,
+    shapes: Sequence[Shape],
+    per_axis: list[list[Element]],
+    values: list[tuple[object, ...] | None],
+) -> dict[str, tuple[str, ...]]:
+    for axis, named, listed in zip(fan.axes, per_axis, values, strict=True):
+        after = axis.edge.after
+        if after is not None and listed is not None:
+            return waits(fan, shapes, named, [_labels(after, one) for one in listed])
+    return {}
 
 
 def _labels(after: Callable[[Any], object], element: object) -> tuple[str, ...]:
     try:
         given: Any = after(element)
         needs: list[object] | None = None if isinstance(given, str) else list(given)
-    except Exception as error:
+    except RAISED as error:
         raise FanError(f"after= raised {type(error).__name__}: {error}") from error
     if needs is None:
         raise FanError(f"after= gave {given!r}; it must give a list of labels")
-    return tuple(safe_label(need) or str(need) for need in needs)
+    return tuple(label_text(need) or str(need) for need in needs)

@@ -34,6 +34,8 @@ def interruptible(control: Control, heard: list[int]) -> Generator[None]:
             case 2:
                 loop.call_soon_threadsafe(control.hurry, context=context)
             case _:
+                control.given_up = True
+                loop.call_soon_threadsafe(loop.stop)  # also if somebody swallows what is raised
                 signal.default_int_handler(number, frame)
 
     is_main = threading.current_thread() is threading.main_thread()

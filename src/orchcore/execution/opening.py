@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import Any, cast
 
 from orchcore.collection.reach import signature
-from orchcore.declarations.body import BODY
+from orchcore.declarations.body import BODY, RAISED
 from orchcore.declarations.edges import Param, Use
 from orchcore.declarations.location import line_at
 from orchcore.declarations.resource import Resource
@@ -19,6 +19,11 @@ from orchcore.execution.shielding import cut_short
 from orchcore.results import Failure
 
 MOMENT_S = 0.1
+SET_UP_S = 1800.0
+"""So long a set-up may take; its node's own limit may end the wait before."""
+
+IN_RESOURCE: ContextVar[bool] = ContextVar("orchcore_in_resource", default=False)
+"""Whether the code of a resource runs here: a tear-down may still start commands."""
 
 
 @dataclass(slots=True)
@@ -111,11 +116,14 @@ class Opened:
         leave = asyncio.Event()
         value: asyncio.Future[Got] = loop.create_future()
         context = copy_context()
+        context.run(IN_RESOURCE.set, True)
         if self._outer is None:
             context.run(BODY.set, None)  # the run's, whichever body was the first to need it
         owner = loop.create_task(
             self._own(resource, value, leave), name=f"resource-{resource.name}", context=context
         )
+        limit = loop.call_later(SET_UP_S, _too_late, resource, value, owner)
+        value.add_done_callback(lambda _: limit.cancel())
         return _Open(resource, value, leave, owner)
 
     async def _own(
@@ -127,12 +135,12 @@ class Opened:
                 value.set_result(arguments)
                 return
             async with resource.open(**arguments) as opened:
+                if value.done():
+                    return
                 # in the order of opening: what it is made from was open before, and closes after
                 self._open[resource] = self._open.pop(resource)
                 value.set_result(Value(opened))
                 await leave.wait()
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and cut_short():
                 raise
@@ -178,9 +186,17 @@ def projected(source: Picked[Any], found: Got) -> Got:
         return found
     try:
         return Value(source.projection(found.value))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  user code raised: a failure
+    except RAISED as error:
         detail = f"{source.name} raised {type(error).__name__}: {error}  {line_at(*source.at)}"
         return Missing("failed", detail, Failure("error", detail))
+
+
+def _too_late(
+    resource: Resource[Any, Any], value: asyncio.Future[Got], owner: asyncio.Task[None]
+) -> None:
+    detail = f"resource '{resource.name}' took longer than {SET_UP_S:g} s to open"
+    value.set_result(Missing("failed", detail, Failure("timeout", detail)))
+    owner.cancel()
 
 
 def _was_open(one: _Open) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from orchcore.declarations.body import RAISED
 from orchcore.declarations.edges import Marker, Maybe, Param, Use
 from orchcore.declarations.location import line_at
 from orchcore.declarations.resource import Resource
@@ -143,11 +144,16 @@ class Resolver:
         if when.op == "where":
             return _judged(when, await self.source(cast("Source[Any]", when.source), opened))
         first = await self._holds(when.parts[0], opened)
-        if when.op == "not" or isinstance(first, Missing):
+        if when.op == "not":
             return first if isinstance(first, Missing) else not first
-        if first is (when.op == "or"):
+        decisive = when.op == "or"  # whatever the other part comes to, in either order
+        if first is decisive:
             return first
-        return await self._holds(when.parts[1], opened)
+        second = await self._holds(when.parts[1], opened)
+        if second is decisive:
+            return second
+        lost = [one for one in (first, second) if isinstance(one, Missing)]
+        return max(lost, key=_gravity) if lost else second
 
     async def _settled(self, source: Settled[Any], opened: Opened) -> Got:
         inner = source.source
@@ -187,6 +193,10 @@ class Resolver:
                 return got(cell.id, ending)
 
 
+def _gravity(lost: Missing) -> int:
+    return ("skipped", "blocked", "failed", "paused", "cancelled").index(lost.state)
+
+
 def _unmet(when: Condition) -> str:
     return f"{when.parts[0]} is true" if when.op == "not" else f"{when} is false"
 
@@ -209,7 +219,7 @@ def _judged(when: Condition, found: Got) -> bool | Missing:
         return found
     try:
         return bool(cast("Any", when.predicate)(found.value))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  user code raised: a failure
+    except RAISED as error:
         detail = f"{when} raised {type(error).__name__}: {error}  {line_at(*when.at)}"
         return Missing("failed", detail, Failure("error", detail))
 

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,18 +87,16 @@ class _Run:
         self.plan = plan
         self.around = around
         self.control = control
-        self.began = self.suspended_at = time.monotonic()
-        self.context = copy_context()
+        self.began = time.monotonic()
         self.journalist = Journalist(around, control)
         self.preparations = Preparations(around, plan.folder, self.journalist.warn)
         book = AgentBook(plan, around.adapters)
         office = Office(around, Slots(plan.jobs), self.journalist, book, self.preparations)
         self.opened = Opened(plan.parameters, self.journalist.warn)
-        self.janitor = Janitor(self.journalist.warn)
-        scene = Scene(plan, office, self.opened, self.janitor)
+        self.janitor = Janitor(self.journalist.warn, self.opened.patience)
+        scene = Scene(plan, office, self.opened, self.janitor, control)
         gatekeeper = Gatekeeper(around, self.journalist)
-        self.insisting: asyncio.Task[None] | None = None
-        self.scheduler = Scheduler(plan, scene, gatekeeper, control, around.fail_limit)
+        self.scheduler = Scheduler(plan, scene, gatekeeper, around.fail_limit)
 
     def begin(self) -> None:
         """Says what is about to run, and lets others end it."""
@@ -119,15 +116,13 @@ class _Run:
                 str(self.around.folders.path),
             )
         )
-        self.control.bind(self._stop, self._hurry, self._suspend)
+        self.control.bind(self._stop, self._hurry, self._suspend, self.journalist.warn)
 
     async def end(self) -> Played:
         """Closes what is open, ends what is left, and says how it went."""
         await self.preparations.finish()
         await self.opened.close()
-        await self.janitor.finish(self.opened.patience)
-        if self.insisting is not None:
-            await self.insisting
+        await self.janitor.finish()
         for leftover in await self.around.trees.sweep_orphans():
             self.journalist.warn(f"left running, could not be ended: {leftover}")
         endings = dict(_endings(self.scheduler.cells))
@@ -143,7 +138,8 @@ class _Run:
         code = exit_code(
             verdicts, interrupted=self.control.interrupted, internal=self.control.internal
         )
-        return 1 if code == 0 and self.opened.failed_closing else code
+        untidy = self.opened.failed_closing or self.janitor.left or self.control.disturbed
+        return 1 if code in (0, 10) and untidy else code
 
     def _ended(self, code: int) -> RunEnded:
         states: Counter[str] = Counter()
@@ -172,12 +168,6 @@ class _Run:
         self.journalist.say(StopRequested(time.time(), reason))
         self.opened.patience.stop()
         self.scheduler.cancel()
-        insisting = self.scheduler.insist(self.opened.patience)
-        # in the run's own context: a body's failed record may be what stops the run, and tasks of
-        # a body's context end with it
-        self.insisting = asyncio.get_running_loop().create_task(
-            insisting, name="insist", context=self.context
-        )
 
     def _hurry(self) -> None:
         self.journalist.say(StopRequested(time.time(), "again", forced=True))
@@ -186,11 +176,9 @@ class _Run:
 
     def _suspend(self, stop: bool) -> None:
         if stop:
-            self.suspended_at = time.monotonic()
             self.around.trees.stop_all()
         else:
-            self.around.trees.continue_all()
-            stood_still(time.monotonic() - self.suspended_at)
+            stood_still(self.around.trees.continue_all())
 
 
 def _endings(cells: Mapping[Any, Cell]) -> Iterator[tuple[str, Ending]]:

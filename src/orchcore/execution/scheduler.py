@@ -16,11 +16,9 @@ from orchcore.declarations.sources import Condition
 from orchcore.events import InstanceEnded, NodeEnded, NodeExpanded
 from orchcore.execution.attempts import Attempts
 from orchcore.execution.bodies import Scene
-from orchcore.execution.control import Control
 from orchcore.execution.endings import Ending, Missing, combined, got
 from orchcore.execution.gating import Gatekeeper
 from orchcore.execution.inputs import Expansion, InputDesk
-from orchcore.execution.patience import Patience
 from orchcore.execution.resolving import Cell, Resolver, ending_of
 from orchcore.execution.shielding import finished
 from orchcore.planning.fanning import FanError, Shape
@@ -35,21 +33,15 @@ class Scheduler:
         plan: What to run.
         scene: What bodies get.
         gatekeeper: Asks people.
-        control: Ends the run early.
         fail_limit: After so many failed instances the run is ended; ``None``: never.
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        scene: Scene,
-        gatekeeper: Gatekeeper,
-        control: Control,
-        fail_limit: int | None,
+        self, plan: Plan, scene: Scene, gatekeeper: Gatekeeper, fail_limit: int | None
     ) -> None:
         self._scene = scene
         self._gatekeeper = gatekeeper
-        self._control = control
+        self._control = scene.control
         self._fail_limit = fail_limit
         self._failed = 0
         self._journalist = scene.office.journalist
@@ -69,16 +61,6 @@ class Scheduler:
         """Ends every node that has not ended, each once."""
         for task in tuple(self._tasks):
             if not task.cancelling():
-                task.cancel()
-
-    async def insist(self, patience: Patience) -> None:
-        """Cancels once more what has not ended when *patience* has run out."""
-        ending = tuple(self._tasks)
-        if await patience.outlasts(ending):
-            return
-        for task in ending:
-            if not task.done():
-                self._journalist.warn("does not end although cancelled; again", task.get_name())
                 task.cancel()
 
     def _start(self, cell: Cell, work: Coroutine[Any, Any, Ending]) -> asyncio.Task[None]:

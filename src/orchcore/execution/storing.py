@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from orchcore.declarations.body import RAISED
 from orchcore.errors import shown_path
 
 
@@ -36,7 +37,7 @@ def stored(value: object, annotation: Any) -> str | None:
         return "null"
     try:
         return _adapter_of(value, annotation).dump_json(value, warnings="error").decode()
-    except Exception:  # noqa: BLE001  any type, any value: what cannot be stored is not
+    except RAISED:  # any type, any value: what cannot be stored is not
         return None
 
 
@@ -45,7 +46,7 @@ def pretty(value: object, annotation: Any) -> str | None:
     try:
         adapter = _adapter_of(value, annotation)
         return adapter.dump_json(value, indent=2, warnings="error").decode()
-    except Exception:  # noqa: BLE001  as above
+    except RAISED:
         return None
 
 
@@ -53,7 +54,7 @@ def brief(value: object) -> str:
     """*value* in a few words: ``Plan(steps=4, risky=False)``; at most 60 characters."""
     try:
         return _in_brief(value)
-    except Exception:  # noqa: BLE001  a user's __repr__ or property may raise anything
+    except RAISED:  # a user's __repr__ or property
         return type(value).__name__
 
 

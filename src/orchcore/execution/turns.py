@@ -99,9 +99,17 @@ class Attempt:
 
 
 class TurnDesk:
-    """Runs the turns of one attempt."""
+    """Runs the turns of one attempt.
 
-    def __init__(self, office: Office, attempt: Attempt) -> None:
+    Args:
+        office: What all turns share.
+        attempt: Which attempt.
+        ensure_going_on: Raises ``CancelledError`` once no turn may begin any more.
+    """
+
+    def __init__(
+        self, office: Office, attempt: Attempt, ensure_going_on: Callable[[], None]
+    ) -> None:
         self._around = office.around
         self._slots = office.slots
         self._journalist = office.journalist
@@ -110,6 +118,7 @@ class TurnDesk:
         self._node = attempt.node
         self._attempt = attempt.number
         self._spent = attempt.spent
+        self._ensure_going_on = ensure_going_on
         self._numbers = count(1)
         self._last: list[str] = []
 
@@ -126,6 +135,7 @@ class TurnDesk:
         Returns:
             What it came to; its own failure is in the result, not raised.
         """
+        self._ensure_going_on()
         number = next(self._numbers)
         async with AsyncExitStack() as stack:
             with waiting():
@@ -133,6 +143,7 @@ class TurnDesk:
                     choice.slots, choice.account, choice.settings.max_parallel
                 )
                 await stack.enter_async_context(slots)
+            self._ensure_going_on()
             with working():
                 return await self._in_slot(number, choice, asked, listener)
 

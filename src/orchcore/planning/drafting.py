@@ -10,13 +10,19 @@ from orchcore.collection.gathering import Collection, Found
 from orchcore.collection.reach import Root, conversations, roots
 from orchcore.declarations.edges import UNSET, Each, Maybe, Param, Use
 from orchcore.declarations.gates import Approval
-from orchcore.declarations.nodes import Node
+from orchcore.declarations.nodes import Callee, Node
 from orchcore.declarations.sources import Condition, FanOut, FanSession, Source
 from orchcore.errors import CollectionError, Problem, UsageError
 from orchcore.planning import wiring
 from orchcore.planning.annotations import hints
 from orchcore.planning.axes import axis, axis_problems, origin
-from orchcore.planning.options import fan_options, filled, node_options, option_problems
+from orchcore.planning.options import (
+    fan_options,
+    filled,
+    limit_problems,
+    node_options,
+    option_problems,
+)
 from orchcore.planning.parameters import gathered, missing, option_parameter, validated
 from orchcore.planning.plan import Fan, NodeOptions, Plan, PlannedNode, Wire
 from orchcore.planning.selection import Selection, known_instances, select
@@ -69,7 +75,7 @@ def draft(collection: Collection, request: Request) -> Plan:
     nodes = bench.nodes()
     steps = {step: bench.options_of(step, name) for name, step in collection.steps.items()}
     problems = [*wiring.problems(collection), *wrong_names, *bench.problems, *_cycle(nodes)]
-    problems += (*collection.warnings, *_idle_gates(nodes))
+    problems += (*collection.warnings, *_idle_gates(nodes), *_unequal_limits(nodes, steps))
     errors = sorted((p for p in problems if not p.warning), key=_place)
     if errors:
         raise CollectionError(*errors, *wrong_values)
@@ -239,7 +245,10 @@ def _repeats(node: PlannedNode, session: object) -> bool:
     """Whether one conversation gets several continuers from *node* alone, or a second try."""
     if node.options.retries:
         return True
-    return node.fan is not None and not any(
+    if node.fan is None:
+        return False
+    multiplied = node.fan.cross and len(node.fan.axes) > 1
+    return multiplied or not any(
         isinstance(one.edge.source, FanSession) and one.edge.source.source is session
         for one in node.fan.axes
     )
@@ -280,6 +289,17 @@ def _quorum_problem(node: PlannedNode) -> Iterator[Problem]:
     message = f"quorum={node.fan.quorum} of '{node.id}' can never be met"
     hint = f"it has {len(known) or 'no'} instance{'s' * (len(known) != 1)}"
     yield Problem("option", message, node.where, (hint,))
+
+
+def _unequal_limits(
+    nodes: tuple[PlannedNode, ...], steps: Mapping[Callee, NodeOptions]
+) -> Iterator[Problem]:
+    return limit_problems(
+        (
+            *((node.id, node.where, node.options) for node in nodes),
+            *((step.name, step.declared_at, options) for step, options in steps.items()),
+        )
+    )
 
 
 def _cycle(nodes: tuple[PlannedNode, ...]) -> Iterator[Problem]:

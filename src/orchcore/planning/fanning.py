@@ -30,10 +30,12 @@ class Element:
     Attributes:
         position: Its place in the axis's origin.
         label: Shell-safe name; empty if only an index is known.
+        text: Its label as the user gave it, by which others name it.
     """
 
     position: int
     label: str
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,17 @@ class Shape:
     picks: tuple[int, ...]
 
 
+def label_text(value: object) -> str:
+    """The label that *value* is as it stands, or nothing if its type has no natural one."""
+    match value:
+        case Enum():
+            return value.value if isinstance(value.value, str) else value.name
+        case int() | str() | PurePath():
+            return str(value)
+        case _:
+            return ""
+
+
 def safe_label(value: object) -> str:
     """A shell-safe name for *value*, or nothing if its type has no natural one.
 
@@ -60,15 +73,9 @@ def safe_label(value: object) -> str:
         >>> safe_label("fix the bug!"), safe_label("émigré")
         ('fix-the-bug', 'émigré')
     """
-    match value:
-        case Enum():
-            text = value.value if isinstance(value.value, str) else value.name
-        case int():
-            return str(value)[:48]
-        case str() | PurePath():
-            text = str(value)
-        case _:
-            return ""
+    text = label_text(value)
+    if isinstance(value, int) and not isinstance(value, Enum):
+        return text[:48]
     return _UNSAFE.sub(_replaced, normalize("NFC", text)).strip("-./=")[:48].strip("-./=")
 
 
@@ -85,8 +92,8 @@ def _is_mark(character: str) -> bool:
 
 def elements(values: Iterable[object], label: Callable[[Any], object] | None) -> list[Element]:
     """The elements of a list, named by *label* or by themselves."""
-    named = [safe_label(value if label is None else label(value)) for value in values]
-    return [Element(position, name) for position, name in enumerate(named)]
+    named = [value if label is None else label(value) for value in values]
+    return [Element(at, safe_label(name), label_text(name)) for at, name in enumerate(named)]
 
 
 def expand(fan: Fan, per_axis: Sequence[Sequence[Element]]) -> tuple[Shape, ...]:
@@ -121,19 +128,48 @@ def too_many(fan: Fan, sizes: Sequence[int]) -> str | None:
     return f"{times}{count:,} instances; a node may have {MAX_INSTANCES:,}"
 
 
-def ordered(labels: Sequence[str], after: Mapping[str, Sequence[str]]) -> None:
-    """Checks the run-time order among instances.
+def waits(
+    fan: Fan, shapes: Sequence[Shape], named: Sequence[Element], needs: Sequence[Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Which instances each instance comes after, by their labels.
+
+    The axis that has ``after=`` names elements by the labels that the user gave, which their ids
+    may not keep apart. With ``cross`` an instance waits for those with its own elements of the
+    other axes.
+
+    Args:
+        fan: Its only axis with ``after=`` is meant.
+        shapes: All instances.
+        named: The elements of that axis.
+        needs: For each of them, the labels it comes after.
 
     Raises:
         FanError: A label is unknown, or instances wait for each other in a circle.
     """
+    axis = next(index for index, one in enumerate(fan.axes) if one.edge.after is not None)
+    texts = [element.text or str(element.position) for element in named]
+    having: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for shape in shapes:
+        key = texts[shape.picks[axis]], _others(fan, shape, axis)
+        having.setdefault(key, []).append(shape.label)
+    found: dict[str, tuple[str, ...]] = {}
+    for shape in shapes:
+        names, others = needs[shape.picks[axis]], _others(fan, shape, axis)
+        unknown = [name for name in names if (name, others) not in having]
+        if unknown:
+            raise FanError(f"'{shape.label}' comes after '{unknown[0]}', which is no instance")
+        found[shape.label] = tuple(label for name in names for label in having[name, others])
+    _ensure_order(found)
+    return found
+
+
+def _others(fan: Fan, shape: Shape, axis: int) -> tuple[int, ...]:
+    return (*shape.picks[:axis], *shape.picks[axis + 1 :]) if fan.cross else ()
+
+
+def _ensure_order(after: Mapping[str, Sequence[str]]) -> None:
     from graphlib import CycleError, TopologicalSorter
 
-    known = set(labels)
-    for label, needs in after.items():
-        for need in needs:
-            if need not in known:
-                raise FanError(f"'{label}' comes after '{need}', which is no instance")
     try:
         TopologicalSorter(after).prepare()
     except CycleError as error:

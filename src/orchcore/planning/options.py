@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from orchcore.declarations.edges import UNSET, Each, Marker, Maybe, Param, Use
 from orchcore.declarations.nodes import Callee, Declared
 from orchcore.declarations.options import AgentFanOptions, AgentOptions, PhaseOptions
 from orchcore.declarations.sources import Source
-from orchcore.errors import Problem, UsageError, did_you_mean
+from orchcore.errors import Location, Problem, UsageError, did_you_mean
 from orchcore.planning.parameters import option_parameter
 from orchcore.planning.plan import NodeOptions
 from orchcore.policies import Permission, duration_s
@@ -29,6 +29,7 @@ NOT_YET = {
 }
 """Options the types accept and this version refuses, with what they belong to."""
 
+_NODE_ONLY = frozenset({"when", "after", "optional"})
 _FAN_ONLY = frozenset({"quorum", "fail_fast", "cross"})
 _PHASE = frozenset(PhaseOptions.__annotations__)
 _AGENT = frozenset(AgentOptions.__annotations__)
@@ -96,6 +97,10 @@ def option_problems(declared: Declared, id_: str) -> Iterator[Problem]:
             message = f"option '{name}' of '{id_}' is not available yet: {NOT_YET[name]}"
             hint = f"remove {name}=... until it is; it is refused so that it is never ignored"
             yield Problem("not-available", message, declared.declared_at, (hint,))
+        elif name in _NODE_ONLY and isinstance(declared, Callee):
+            message = f"option '{name}' of step '{id_}' means nothing where a body calls it"
+            hint = "say it at the node whose body calls the step, or write it in that body: if ..."
+            yield Problem("option", message, declared.declared_at, (hint,))
         elif name in _FAN_ONLY:
             if spec.parallel is None:
                 message = f"option '{name}' of '{id_}' needs instances"
@@ -106,6 +111,26 @@ def option_problems(declared: Declared, id_: str) -> Iterator[Problem]:
             message = f"phase '{id_}' has no option '{name}'"
             hints = ("it needs an agent: @agent",) if misplaced else did_you_mean(name, known)
             yield Problem("unknown-option", message, declared.declared_at, hints)
+
+
+def limit_problems(
+    users: Iterable[tuple[str, Location, NodeOptions]],
+) -> Iterator[Problem]:
+    """Named limits that are of one size here and of another there.
+
+    Args:
+        users: Id, place and options of every node and step.
+    """
+    first: dict[str, tuple[int, str]] = {}
+    for id_, where, options in users:
+        for name, size in options.limits.items():
+            before, other = first.setdefault(name, (size, id_))
+            if before != size:
+                message = f"limit '{name}' is {size} for '{id_}' and {before} for '{other}'"
+                hint = (
+                    f"a limit has one size, wherever it is named:   LIMITS = {{{name!r}: {before}}}"
+                )
+                yield Problem("option", message, where, (hint,))
 
 
 def filled(value: object, parameter: str, values: Mapping[str, object]) -> object:
