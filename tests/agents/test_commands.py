@@ -1,6 +1,7 @@
 import asyncio
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,22 @@ async def test_more_than_the_limit_is_cut_and_says_so(tmp_path: Path) -> None:
 async def test_what_is_no_utf8_is_replaced(tmp_path: Path) -> None:
     """Bytes never raise."""
     assert (await run(sh(r"printf '\377\n'"), tmp_path)).stdout == "\ufffd\n"
+
+
+async def test_time_in_which_everything_is_stopped_does_not_count(tmp_path: Path) -> None:
+    """^Z and ``fg`` later than the limit do not end a command that has time left."""
+    trees = Trees()
+    loop = asyncio.get_running_loop()
+
+    def stand_still() -> None:
+        trees.stop_all()
+        time.sleep(1.0)
+        trees.continue_all()
+
+    loop.call_later(0.1, stand_still)
+    request = CommandRequest(("sleep", "0.3"), tmp_path, environ=os.environ, timeout_s=0.8)
+    assert (await run_command(request, trees)).ok
+    assert trees.stopped_s >= 1.0
 
 
 async def test_a_command_that_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from harness import hostile
 from harness.subreaper import Subreaper, Three
 from orchcore.agents import orphans
+from orchcore.agents.keeper import judged
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="child subreapers are Linux's"
@@ -24,6 +25,24 @@ pytestmark = pytest.mark.skipif(
 TESTS = Path(__file__).parents[1]
 GONE_WITHIN_S = 5.0
 SOON_S = 30.0  # what no test waits for unless something is broken
+
+
+@pytest.mark.parametrize(
+    ("status", "reported", "seen"),
+    [
+        (0, None, 3),
+        (0, 0, 0),
+        (0, 1, 1),
+        (0, 10, 10),
+        (7 << 8, None, 7),
+        (7 << 8, 0, 7),
+        (signal.SIGKILL, None, -signal.SIGKILL),
+    ],
+)
+def test_a_success_is_what_was_reported(status: int, reported: int | None, seen: int) -> None:
+    """A 0 counts only if the orchestrator said so; any other status is what it is."""
+    code = 0 if reported is None else reported + 1
+    assert os.waitstatus_to_exitcode(judged(status, code)) == seen
 
 
 def stand_in(folder: Path, *options: str) -> list[str]:

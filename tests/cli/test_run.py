@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,30 @@ approved = approve(plan, lambda steps: f"Do these {len(steps)} steps?")
 @phase
 async def done(steps: list[str] = use(approved)) -> int:
     return len(steps)
+"""
+EXITING = """\
+import asyncio, sys
+from orchcore import phase
+
+async def leave(): sys.exit(0)
+
+@phase
+async def exiting():
+    task = asyncio.ensure_future(leave())
+    await asyncio.sleep(0.05)
+
+@phase
+async def other():
+    await asyncio.sleep(0.2)
+"""
+CANCELLING = """\
+import asyncio
+from orchcore import phase
+
+@phase
+async def cancelling():
+    for task in asyncio.all_tasks():
+        task.cancel()
 """
 FAILING = """\
 import asyncio
@@ -63,6 +88,31 @@ def test_failure_exits_1(tmp_path: Path) -> None:
     assert "4 failed" in done.stdout
     assert "1 failed" in orchcore("-x", "--progress", "plain", cwd=tmp_path).stdout
     assert "2 failed" in orchcore("--maxfail", "2", "--progress", "plain", cwd=tmp_path).stdout
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is no keeper")
+def test_process_that_ends_before_the_run_has_not_passed(tmp_path: Path) -> None:
+    """``os._exit(0)`` in a body is an internal error, not a success."""
+    project(tmp_path, "import os\nfrom orchcore import phase\n@phase\nasync def x(): os._exit(0)\n")
+    assert orchcore("--progress", "plain", cwd=tmp_path).returncode == 3
+
+
+def test_exit_of_a_task_is_its_bodys_failure(tmp_path: Path) -> None:
+    """``sys.exit(0)`` ends neither the run nor the program; the record is complete."""
+    project(tmp_path, EXITING)
+    done = orchcore("--progress", "plain", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "1 passed, 1 failed" in done.stdout
+    assert "exit 1" in orchcore("runs", cwd=tmp_path).stdout
+
+
+def test_orchfile_that_cancels_the_run_is_told(tmp_path: Path) -> None:
+    """A body that cancels every task ends the run in order; no traceback of ours."""
+    project(tmp_path, CANCELLING)
+    done = orchcore("--progress", "plain", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error[cancelled]: the orchfile's own code has cancelled the run")
+    assert "Traceback" not in done.stderr
 
 
 def test_gate_without_a_terminal_pauses(tmp_path: Path) -> None:

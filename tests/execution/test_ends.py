@@ -73,7 +73,7 @@ def _ending(state: NodeState, **more: Any) -> Ending:
         ("pwf", None, "paused", "why n1"),
         ("ppf", 2, "partial", "2 of 3 passed, quorum 2; failed: n2"),
         ("pps", 2, "passed", ""),
-        ("", 1, "failed", "0 of 0 passed, quorum 1"),
+        ("", 1, "passed", ""),
         ("ffffffff", 9, "failed", "0 of 8 passed, quorum 9; failed: n0, n1, n2, n3, n4 and 3 more"),
     ],
 )

@@ -106,6 +106,14 @@ async def test_an_exception_is_a_failure_with_the_users_frames(tmp_path: Path) -
         ("~good.where(lambda x: x == 1)", "skipped"),
         ("good.where(bool) & good.where(lambda x: x > 5)", "skipped"),
         ("good.where(bool) | bad.where(bool)", "passed"),
+        ("bad.where(bool) | good.where(bool)", "passed"),
+        ("idle.where(bool) | good.where(bool)", "passed"),
+        ("~good.where(bool) | bad.where(bool)", "blocked"),
+        ("bad.where(bool) | ~good.where(bool)", "blocked"),
+        ("~good.where(bool) & bad.where(bool)", "skipped"),
+        ("bad.where(bool) & ~good.where(bool)", "skipped"),
+        ("bad.where(bool) & idle.where(bool)", "blocked"),
+        ("idle.where(bool) & bad.where(bool)", "blocked"),
         ("~(good.where(bool) & ~good.where(bool))", "passed"),
         ("idle.where(bool)", "skipped"),
         ("~idle.where(bool)", "skipped"),
@@ -118,7 +126,7 @@ async def test_an_exception_is_a_failure_with_the_users_frames(tmp_path: Path) -
     ],
 )
 async def test_conditions(tmp_path: Path, when: str, state: str) -> None:
-    """``when=`` with &, |, ~, picks and parameters."""
+    """``when=`` with &, |, ~, picks and parameters; the order of its parts changes nothing."""
     done = await played(
         tmp_path, SOURCES + f"@phase(when={when})\nasync def node() -> int: return 0\n"
     )

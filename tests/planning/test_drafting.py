@@ -61,6 +61,14 @@ def test_nodes_come_after_what_they_need(tmp_path: Path) -> None:
             "@agent(parallel=2, retries=1)\nasync def x(ai: Agent = each(many.session)) -> int: ...",
             True,
         ),
+        (
+            "@agent(parallel=2, cross=True)\nasync def x(ai: Agent = each(many.session), n=each([1])): ...",
+            True,
+        ),
+        (
+            "@agent(parallel=2, cross=True)\nasync def x(ai: Agent = each(many.session)) -> int: ...",
+            False,
+        ),
         ("@phase\nasync def x(ais: list[Agent] = use(many.session)) -> int: ...", False),
         (TWICE, True),
         ("@agent\nasync def x(ai: Agent) -> int: ...", False),

@@ -1,6 +1,7 @@
 """Labels, pairing, crossing and order among instances."""
 
 import re
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,15 @@ from orchcore.planning.fanning import (
     FanError,
     elements,
     expand,
-    ordered,
     safe_label,
     selected,
+    waits,
 )
 from orchcore.planning.plan import Axis, Fan
 
 
-def _axis(origin: object, *, label: Any = None) -> Axis:
-    return Axis(Each([], label, None), "list", origin)
+def _axis(origin: object, *, label: Any = None, after: Any = None) -> Axis:
+    return Axis(Each([], label, after), "list", origin)
 
 
 def _fan(*axes: Axis, cross: bool = False, only: tuple[str, ...] = ()) -> Fan:
@@ -160,14 +161,53 @@ def test_a_node_has_no_more_instances_than_a_limit() -> None:
 def test_order_needs_known_labels() -> None:
     """An unknown label fails the node before its first instance."""
     with pytest.raises(FanError, match="'b' comes after 'z', which is no instance"):
-        ordered(["a", "b"], {"b": ("z",)})
+        _waits(["a", "b"], [[], ["z"]])
 
 
 def test_order_has_no_circles() -> None:
     """Instances that wait for each other fail the node."""
     with pytest.raises(FanError, match=r"wait for each other: .* -> "):
-        ordered(["a", "b"], {"b": ("a",), "a": ("b",)})
-    ordered(["a", "b"], {"b": ("a",)})
+        _waits(["a", "b"], [["b"], ["a"]])
+    assert _waits(["a", "b"], [[], ["a"]]) == {"a": (), "b": ("a",)}
+
+
+@pytest.mark.parametrize(
+    ("labels", "named", "ids"),
+    [
+        (["a b", "a-b", "c"], "a-b", ("a-b.2",)),
+        (["x" * 60 + "1", "x" * 60 + "2", "c"], "x" * 60 + "2", ("x" * 48 + ".2",)),
+        (["d", "d", "c"], "d", ("d", "d.2")),
+        ([1.5, 2.5, "c"], "1", ("1",)),
+        ([7, 8, "c"], "8", ("8",)),
+    ],
+)
+def test_order_is_by_the_labels_that_were_given(
+    labels: list[object], named: str, ids: tuple[str, ...]
+) -> None:
+    """Ids may be cut, made safe and numbered; a label names every instance that has it."""
+    assert _waits(labels, [[], [], [named]])["c"] == ids
+
+
+def test_labels_without_a_safe_letter_are_told_apart() -> None:
+    """What nothing is left of in an id is a label all the same."""
+    labels = ["\N{CHECK MARK}", "\N{BALLOT X}", "c"]
+    found = _waits(labels, [[], [], ["\N{BALLOT X}"]])
+    assert list(found.values())[2] == (list(found)[1],)
+
+
+def test_order_in_a_product_is_among_equal_others() -> None:
+    """With ``cross`` an instance waits for those that have its own elements of the other lists."""
+    fan = _fan(_axis("a", after=str), _axis("b"), cross=True)
+    named = elements(["x", "y"], None)
+    shapes = expand(fan, [named, elements(["1", "2"], None)])
+    found = waits(fan, shapes, named, [[], ["x"]])
+    assert found == {"x,1": (), "x,2": (), "y,1": ("x,1",), "y,2": ("x,2",)}
+
+
+def _waits(labels: Sequence[object], needs: list[list[str]]) -> dict[str, tuple[str, ...]]:
+    fan = _fan(_axis("a", after=str))
+    named = elements(labels, None)
+    return waits(fan, expand(fan, [named]), named, needs)
 
 
 def test_selected_instances_are_kept() -> None:

@@ -122,6 +122,27 @@ def test_steps_are_checked_like_phases(tmp_path: Path) -> None:
         planned(tmp_path, body)
 
 
+@pytest.mark.parametrize("option", ["when=False", "after=[x]", "optional=True"])
+def test_options_of_nodes_are_refused_at_steps(tmp_path: Path, option: str) -> None:
+    """Whoever calls a step calls it: nothing would heed them."""
+    body = f"@phase\nasync def x() -> int: ...\n@phase.step({option})\nasync def s() -> int: ...\n"
+    with pytest.raises(CollectionError, match="of step 's' means nothing where a body calls it"):
+        planned(tmp_path, body)
+
+
+@pytest.mark.parametrize("decorator", ["phase", "phase.step"])
+def test_a_named_limit_has_one_size(tmp_path: Path, decorator: str) -> None:
+    """Which of two would be in force could only be guessed; both users are named."""
+    body = (
+        "@phase(limits={'gpu': 4, 'disk': 1})\nasync def a() -> int: ...\n"
+        f"@{decorator}(limits={{'gpu': 1, 'disk': 1}})\nasync def b() -> int: ...\n"
+    )
+    with pytest.raises(CollectionError) as caught:
+        planned(tmp_path, body)
+    found = [problem.message for problem in caught.value.problems]
+    assert found == ["limit 'gpu' is 1 for 'b' and 4 for 'a'"]
+
+
 def test_shared_edits_are_warned_of(tmp_path: Path) -> None:
     """Several editing agents in one folder: a warning, unless each has its own."""
     body = "@agent({})\nasync def x(ai: Agent) -> int: ...\n"

@@ -47,7 +47,8 @@ def guard(patience_s: float = 35.0) -> bool:
 
     To be called once, in the main thread, before there are other threads or an event loop. The
     orchestrator keeps its caller's files, process group, signal handlers and mask; signals that
-    arrive meanwhile reach it. SIGTERM tells it that the keeper has died. A signal that a program
+    arrive meanwhile reach it. If it succeeds it must ``report`` so: an exit code 0 that nobody
+    reported is shown as 3. SIGTERM tells it that the keeper has died. A signal that a program
     (not the terminal) sends to the whole process group reaches it twice: itself and by front.
 
     Args:
