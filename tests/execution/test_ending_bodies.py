@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -272,10 +273,8 @@ async def test_a_set_up_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) 
 
     @resource
     async def slow() -> AsyncIterator[int]:
-        try:
+        with suppress(asyncio.CancelledError):
             await asyncio.sleep(60)
-        except asyncio.CancelledError:
-            pass
         yield 1
         closed.append(1)
 

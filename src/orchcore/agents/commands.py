@@ -81,7 +81,7 @@ async def run_command(request: CommandRequest, trees: Trees) -> Completed:
         await _rest(child, stdout)
     return Completed(
         argv=request.argv,
-        exit_code=child.exit_code if child.exit_code is not None else -9,
+        exit_code=child.exit_code,
         stdout=stdout.text,
         stderr=stderr.text,
         duration_s=time.monotonic() - began_s,
