@@ -182,7 +182,7 @@ def _named(axis: Axis, items: tuple[object, ...]) -> list[Element]:
 
 def _after(
     fan: Fan,
-    shapes: Sequence[Shape],
+    shapes: tuple[Shape, ...],
     per_axis: list[list[Element]],
     values: list[tuple[object, ...] | None],
 ) -> dict[str, tuple[str, ...]]:
