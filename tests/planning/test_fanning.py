@@ -213,6 +213,14 @@ def _waits(labels: Sequence[object], needs: list[list[str]]) -> dict[str, tuple[
 def test_selected_instances_are_kept() -> None:
     """Ids and globs of ids."""
     shapes = expand(_fan(_axis("a")), [elements(["x", "y", "z"], None)])
-    kept = selected("n", _fan(_axis("a"), only=("n:x", "n:[z]*")), shapes)
+    kept = selected("n", _fan(_axis("a"), only=("n:x", "n:[z]*")), shapes, {})
     assert [shape.label for shape in kept] == ["x", "z"]
-    assert selected("n", _fan(_axis("a")), shapes) == shapes
+    assert selected("n", _fan(_axis("a")), shapes, {}) == shapes
+
+
+def test_a_selected_instance_brings_those_it_comes_after() -> None:
+    """All of them, in the order of the instances."""
+    shapes = expand(_fan(_axis("a")), [elements(["w", "x", "y", "z"], None)])
+    after = {"z": ("y",), "y": ("w",)}
+    kept = selected("n", _fan(_axis("a"), only=("n:z",)), shapes, after)
+    assert [shape.label for shape in kept] == ["w", "y", "z"]

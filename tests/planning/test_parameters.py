@@ -384,3 +384,13 @@ def test_one_unreadable_annotation_does_not_hide_the_others(tmp_path: Path) -> N
     """With postponed annotations a name that only a type checker sees spoils itself alone."""
     body = ONE.format('a: "Missing" = param("t"), n: "int" = param(1)')
     assert planned(tmp_path, body, parameters={"n": "2", "a": "z"}).parameters == {"n": 2, "a": "z"}
+
+
+@pytest.mark.parametrize(
+    "given", [{"a": "-", "b": "-"}, {"many": ["-", "x", "-"]}, {"a": "-", "many": ["-"]}]
+)
+def test_stdin_is_read_once(tmp_path: Path, given: dict[str, object]) -> None:
+    """Who comes second would get nothing, silently."""
+    body = ONE.format("a: str = param(''), b: str = param(''), many: list[str] = param([])")
+    with pytest.raises(UsageError, match="read the standard input, which can be read only once"):
+        planned(tmp_path, body, parameters=given)

@@ -90,9 +90,17 @@ def test_whole_node_wins_over_its_instances(targets: tuple[str, ...]) -> None:
     assert only(select(NODES, Selection(targets)), "review") == ()
 
 
-def test_limit_stays_where_others_need_the_node() -> None:
-    """An instance and what needs its node: downstream gets that instance only."""
-    found = select(NODES, Selection(("review:codex", "verdict")))
+@pytest.mark.parametrize("targets", [("review:codex", "verdict"), ("verdict", "review:codex")])
+def test_targets_mean_what_they_mean_alone(targets: tuple[str, ...]) -> None:
+    """Several are a union: what another target needs whole is not limited."""
+    found = select(NODES, Selection(targets))
+    assert [one.id for one in found] == ["plan", "review", "verdict"]
+    assert only(found, "review") == ()
+
+
+def test_what_follows_an_instance_gets_that_instance() -> None:
+    """One target that means an instance and what needs it: downstream gets that one only."""
+    found = select(NODES, Selection(("review:codex+",)))
     assert [one.id for one in found] == ["plan", "review", "verdict"]
     assert only(found, "review") == ("review:codex",)
 

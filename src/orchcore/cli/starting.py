@@ -36,7 +36,7 @@ async def plan(ai: Agent, task: str = param(help="what to do")) -> Plan:
     return await ai.ask(f"Plan in at most five steps, change nothing: {task}", Plan)
 
 
-approved = approve(plan, lambda plan: f"Carry out these {len(plan.steps)} steps?")
+approved = approve(plan, lambda plan: f"Steps: {len(plan.steps)}. Carry them out?")
 
 
 @agent(permission="edit", timeout="30m")

@@ -98,7 +98,7 @@ class InputDesk:
             values.append(found[1])
         shapes = expand(fan, per_axis)
         after = _after(fan, shapes, per_axis, values)
-        chosen = selected(node.id, fan, shapes)
+        chosen = selected(node.id, fan, shapes, after)
         if fan.only and not chosen:
             raise FanError(f"none of its instances is selected: {', '.join(fan.only)}")
         positions = tuple(tuple(element.position for element in axis) for axis in per_axis)

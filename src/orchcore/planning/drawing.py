@@ -135,7 +135,8 @@ def _joined(*parts: str) -> str:
 
 
 def _summary(node: PlannedNode) -> str:
-    written = node.declared.__doc__ if node.role != "gate" else f"asks before {node.id} goes on"
+    asks = f"asks a person to approve {', '.join(node.needs)}"
+    written = node.declared.__doc__ if node.role != "gate" else asks
     return facts.one_line((written or "").strip().partition("\n")[0])
 
 

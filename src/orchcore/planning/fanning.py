@@ -176,15 +176,19 @@ def _ensure_order(after: Mapping[str, Sequence[str]]) -> None:
         raise FanError(f"instances wait for each other: {' -> '.join(error.args[1])}") from None
 
 
-def selected(node: str, fan: Fan, shapes: Iterable[Shape]) -> tuple[Shape, ...]:
-    """Those instances that the user selected by id."""
+def selected(
+    node: str, fan: Fan, shapes: Sequence[Shape], after: Mapping[str, Sequence[str]]
+) -> tuple[Shape, ...]:
+    """Those instances that the user selected by id, and those that they come *after*."""
     if not fan.only:
         return tuple(shapes)
-    return tuple(
-        shape
-        for shape in shapes
-        if any(fnmatchcase(f"{node}:{shape.label}", pattern) for pattern in fan.only)
-    )
+    ids = {shape.label: f"{node}:{shape.label}" for shape in shapes}
+    wanted = [
+        label for label, id_ in ids.items() if any(fnmatchcase(id_, only) for only in fan.only)
+    ]
+    for label in wanted:  # it grows: what an instance comes after comes after others
+        wanted += [need for need in after.get(label, ()) if need not in wanted]
+    return tuple(shape for shape in shapes if shape.label in wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,8 @@ def table(plan: Plan) -> str:
         )
         for decision in decisions(plan)
     ]
-    agents_at_once = f"at most {plan.jobs} turns and commands at once (-j)"
+    kinds = "turn or command" if plan.jobs == 1 else "turns and commands"
+    agents_at_once = f"at most {plan.jobs} {kinds} at once (-j)"
     return f"{columns(rows)}\n{agents_at_once}\nworst-case number of turns: {turns(plan)}\n"
 
 

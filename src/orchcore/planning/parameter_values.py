@@ -65,6 +65,15 @@ def checked_default(spec: ParameterSpec) -> object:
         return spec.default
 
 
+def reads_stdin(spec: ParameterSpec, raw: object) -> int:
+    """How often *raw*, given for *spec*, asks for the standard input."""
+    if isinstance(raw, str):
+        return int(raw == "-" and (spec.secret or is_text(spec.annotation)))
+    items = _items(raw)
+    texts = items is not None and all(map(is_text, get_args(plain(spec.annotation))))
+    return items.count("-") if items is not None and texts else 0
+
+
 def _adapter(annotation: Any) -> TypeAdapter[object]:
     try:
         return TypeAdapter(annotation)

@@ -15,7 +15,12 @@ from orchcore.declarations.location import line_at
 from orchcore.declarations.nodes import Declared, Node
 from orchcore.errors import Problem, did_you_mean
 from orchcore.planning.annotations import hints, is_list, is_secret, plain, shown
-from orchcore.planning.parameter_values import checked_default, read_value, wants_json
+from orchcore.planning.parameter_values import (
+    checked_default,
+    read_value,
+    reads_stdin,
+    wants_json,
+)
 from orchcore.planning.plan import ParameterSpec
 
 RESERVED = frozenset(
@@ -77,6 +82,7 @@ def validated(
     """
     problems: list[Problem] = []
     values: dict[str, object] = {}
+    readers: list[str] = []
     known = {spec.name for spec in specs}
     for name in given:
         if name not in known:
@@ -88,6 +94,11 @@ def validated(
             raw, said = environ[spec.env], f"${spec.env}"
         if raw is UNSET:
             values[spec.name] = spec.default
+            continue
+        if reads := reads_stdin(spec, raw):
+            readers += [option_name(spec.name)] * reads
+        if reads and len(readers) > 1:
+            problems.append(_read_twice(readers, spec))
             continue
         try:
             values[spec.name] = read_value(spec, raw)
@@ -207,6 +218,12 @@ def _missing(spec: ParameterSpec) -> Problem:
         spec.where,
         (f"{option_name(spec.name)} {shown(spec.annotation).upper()}{env}{text}",),
     )
+
+
+def _read_twice(readers: list[str], spec: ParameterSpec) -> Problem:
+    message = f"{' and '.join(readers)} read the standard input, which can be read only once"
+    hint = f"write it to a file first:   {readers[-1]} @FILE"
+    return Problem("parameter", message, spec.where, (hint,))
 
 
 def _default_problem(spec: ParameterSpec) -> Iterator[Problem]:

@@ -37,8 +37,9 @@ class Selection:
 def select(nodes: Sequence[PlannedNode], request: Selection) -> tuple[PlannedNode, ...]:
     """Those of *nodes* that *request* means and all that they need, in the given order.
 
-    A node of which only instances were named (``review:codex``) is limited to these, also
-    where another selected node needs it.
+    A target means what it would mean alone, several mean all of it: a node of which only
+    instances were named (``review:codex``) is limited to these, unless another target means it
+    or needs it whole.
 
     Raises:
         UsageError: A target names nothing (``unknown-target``), or the keyword expression is
@@ -50,17 +51,17 @@ def select(nodes: Sequence[PlannedNode], request: Selection) -> tuple[PlannedNod
         ['plan', 'audit_db', 'audit_web']
     """
     graph = _Graph.of(nodes)
-    hits = _hits(graph, request.targets)
     keep = compile_keyword(request.keyword) if request.keyword is not None else _always
-    roots = [
-        node.id
-        for node in nodes
-        if node.id in hits and keep(node.id) and _tagged(node, request.tag)
-    ]
-    if not roots:
+    wanted: _Hits = {}
+    for hits in _hits(graph, request.targets):
+        roots = [id_ for id_ in hits if keep(id_) and _tagged(graph.nodes[id_], request.tag)]
+        for id_ in graph.reached(roots, graph.needs):
+            only = hits.get(id_, ())
+            both_limited = only and wanted.get(id_, only)
+            wanted[id_] = (*wanted.get(id_, ()), *only) if both_limited else ()
+    if not wanted:
         raise NothingSelectedError(_nothing(nodes, request))
-    wanted = graph.reached(roots, graph.needs)
-    return tuple(_limited(node, hits.get(node.id, ())) for node in nodes if node.id in wanted)
+    return tuple(_limited(node, wanted[node.id]) for node in nodes if node.id in wanted)
 
 
 def known_instances(node: PlannedNode) -> tuple[str, ...] | None:
@@ -116,22 +117,16 @@ type _Hits = dict[str, tuple[str, ...]]
 """Selected ids; each with the instance globs it is limited to, empty if it is meant whole."""
 
 
-def _hits(graph: _Graph, targets: Sequence[str]) -> _Hits:
+def _hits(graph: _Graph, targets: Sequence[str]) -> list[_Hits]:
+    """What each target means by itself."""
     if not targets:
-        return dict.fromkeys(graph.nodes, ())
-    hits: _Hits = {}
-    unknown: list[str] = []
-    for target in targets:
-        found = _hits_of(target, graph)
-        if not found:
-            unknown.append(target)
-        for id_, only in found.items():
-            both_limited = only and hits.get(id_, only)
-            hits[id_] = (*hits.get(id_, ()), *only) if both_limited else ()
+        return [dict.fromkeys(graph.nodes, ())]
+    hits = [_hits_of(target, graph) for target in targets]
+    unknown = [target for target, found in zip(targets, hits, strict=True) if not found]
     if unknown:
         problems = [_unknown(target, graph) for target in unknown]
         # A pattern that matches nothing is a selection of nothing, a wrong name is a mistake.
-        patterns_only = not hits and all(map(_GLOB.search, unknown))
+        patterns_only = not any(hits) and all(map(_GLOB.search, unknown))
         raise (NothingSelectedError if patterns_only else UsageError)(*problems)
     return hits
 
