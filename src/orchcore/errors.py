@@ -6,6 +6,7 @@ stays a bare exception.
 """
 
 import os
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -123,6 +124,26 @@ def shown_path(path: Path) -> str:
     except OSError:
         return str(path)
     return str(path).removeprefix(here)
+
+
+def shell_word(text: str) -> str:
+    r"""*text* as one word of a command line, printable whatever is in it.
+
+    Example:
+        >>> print(shell_word("my run"), shell_word("two\nlines"))
+        'my run' $'two\x0alines'
+    """
+    if text.isprintable():
+        return shlex.quote(text)
+    return f"$'{''.join(map(_escaped, text))}'"
+
+
+def _escaped(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
 
 
 def _plain(problem: Problem) -> str:

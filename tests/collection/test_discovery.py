@@ -172,3 +172,11 @@ def test_a_path_that_holds_none_is_told(tmp_path: Path, target: str) -> None:
     assert caught.value.code == "no-orchfile"
     if target == "empty/":
         assert "near.py" in caught.value.hint
+
+
+def test_a_folder_may_have_colons_in_its_name(tmp_path: Path) -> None:
+    """What exists as it stands is a path, and what follows it selects."""
+    file = _orchfile(_project(tmp_path) / "a::b" / "orchfile.py")
+    assert find(("a::b",), None, tmp_path).orchfile == file
+    asked = find(("a::b/orchfile.py::hello",), None, tmp_path)
+    assert (asked.orchfile, asked.selectors) == (file, ("hello",))

@@ -266,3 +266,14 @@ def test_a_repository_without_an_index_tracks_nothing(tmp_path: Path) -> None:
     ProjectFolder.at(tmp_path)
     (tmp_path / ".git" / "index").write_bytes(b"no index, but long enough: .orchcore/\0")
     ProjectFolder.at(tmp_path)
+
+
+def test_a_symlinked_folder_of_runs_is_refused(tmp_path: Path) -> None:
+    """As the folder around it: whoever plants a link does not choose where answers go."""
+    project, elsewhere = ProjectFolder.at(tmp_path), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (project.path / "runs").symlink_to(elsewhere)
+    with pytest.raises(RecordingError, match="symbolic link") as caught:
+        project.new_run()
+    assert caught.value.code == "folder-symlink"
+    assert not list(elsewhere.iterdir())

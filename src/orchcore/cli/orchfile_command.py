@@ -15,7 +15,7 @@ import click
 
 from orchcore.cli.orchfile_options import options_of, values_of
 from orchcore.cli.output import say_problems
-from orchcore.collection.discovery import ORCHFILE, find
+from orchcore.collection.discovery import ORCHFILE, find, split
 from orchcore.collection.gathering import Collection, collect
 from orchcore.config import load_config
 from orchcore.errors import CollectionError, OrchcoreError, UsageError, shown_path
@@ -206,8 +206,8 @@ def _paths(words: Sequence[str], *, after_option: bool) -> Iterator[str]:
 
 
 def _names_orchfile(word: str) -> bool:
-    path = word.partition("::")[0]
-    return path.endswith(".py") or (Path(path) / ORCHFILE).is_file()
+    path, _ = split(word, Path.cwd())
+    return path is not None and (path.suffix == ".py" or (path / ORCHFILE).is_file())
 
 
 def _flags_with_values(read: _Read, targets: Sequence[str]) -> Iterator[str]:

@@ -37,7 +37,7 @@ def find(targets: Iterable[str], file: str | None, cwd: Path) -> Asked:
     paths: list[Path] = [_named(cwd / file)] if file is not None else []
     selectors: list[str] = []
     for target in targets:
-        path, selector = _split(target, cwd)
+        path, selector = split(target, cwd)
         if path is not None:
             paths.append(_named(path))
         if selector or path is None:
@@ -84,11 +84,17 @@ def search(cwd: Path, asked: Path | None = None) -> Path:
     )
 
 
-def _split(target: str, cwd: Path) -> tuple[Path | None, str]:
+def split(target: str, cwd: Path) -> tuple[Path | None, str]:
+    """The path that *target* names, if it names one, and what it selects there.
+
+    A folder may be called ``a::b``: what exists as it stands is taken so.
+    """
     if not target:
         return None, target
-    head, found, tail = target.partition("::")
-    if found:
+    head, found, tail = target.rpartition("::")
+    if found and not (cwd / target).exists():
+        if not (cwd / head).exists():
+            head, _, tail = target.partition("::")
         return cwd / head, tail
     return (cwd / target, "") if _is_path(target, cwd / target) else (None, target)
 

@@ -13,10 +13,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import batched
 from pathlib import Path
-from shlex import quote
 from typing import Self
 
-from orchcore.errors import Problem, RecordingError, shown_path
+from orchcore.errors import Problem, RecordingError, shell_word, shown_path
 from orchcore.events import Event
 from orchcore.journal.migrations import migrate, recorded_version
 from orchcore.journal.origin import Origin, take_lock
@@ -133,7 +132,7 @@ class JournalDatabase:
             )
         name = getattr(error, "sqlite_errorname", "")
         full = name == "SQLITE_FULL"
-        hint = "free some space" if full else f"look at its disk: df -h {quote(place)}"
+        hint = "free some space" if full else f"look at its disk: df -h {shell_word(place)}"
         return Problem(
             "disk-full" if full else "journal-unwritable",
             f"the journal in {place} cannot be written ({error}{f', {name}' if name else ''})",
@@ -226,7 +225,7 @@ def _last_seq(connection: sqlite3.Connection) -> int:
 
 def _unopened(folder: RunFolder, why: str) -> Problem:
     place = shown_path(folder.path)
-    look = f"ls -l {quote(place)}; df -h {quote(place)}"
+    look = f"ls -l {shell_word(place)}; df -h {shell_word(place)}"
     return Problem(
         "journal-unopened",
         f"the journal in {place} cannot be opened ({why})",

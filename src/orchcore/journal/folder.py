@@ -6,10 +6,16 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import Self
 
-from orchcore.errors import Problem, RecordingError, UsageError, did_you_mean, shown_path
+from orchcore.errors import (
+    Problem,
+    RecordingError,
+    UsageError,
+    did_you_mean,
+    shell_word,
+    shown_path,
+)
 from orchcore.journal.refusals import (
     file_system,
     network_folder,
@@ -75,9 +81,11 @@ class ProjectFolder:
                 more where those are taken.
 
         Raises:
-            RecordingError: It cannot be made.
+            RecordingError: It cannot be made, or ``runs`` is a link or someone else's.
         """
         runs = made_folder(self.path, "runs")
+        if (problem := unsafe_folder(runs)) is not None:
+            raise RecordingError(problem)
         tries = 0
         while True:
             run_id = token(8)[: 4 + min(tries // 4, 12)]
@@ -117,7 +125,7 @@ class ProjectFolder:
         except FileNotFoundError:
             return
         except OSError as error:
-            hint = f"look at who may read it: ls -ld {quote(shown_path(self.path))}"
+            hint = f"look at who may read it: ls -ld {shell_word(shown_path(self.path))}"
             message = f"{shown_path(self.path)} cannot be read ({error.strerror})"
             raise UsageError(Problem("folder-unreadable", message, hints=(hint,))) from error
         for entry in entries:

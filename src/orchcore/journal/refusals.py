@@ -8,9 +8,8 @@ import mmap
 import os
 import stat
 from pathlib import Path
-from shlex import quote
 
-from orchcore.errors import Problem, shown_path
+from orchcore.errors import Problem, shell_word, shown_path
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {
@@ -31,13 +30,13 @@ _INDEX_LIMIT_BYTES = 64 * 2**20
 def unsafe_folder(folder: Path) -> Problem | None:
     """Why the existing *folder* is not ours to write to: a link, a file, someone else's."""
     name = shown_path(folder)
-    away = f"mv {quote(name)} {quote(f'{name}.old')}"
+    away = f"mv {shell_word(name)} {shell_word(f'{name}.old')}"
     found = folder.lstat()
     if stat.S_ISLNK(found.st_mode):
         return Problem(
             "folder-symlink",
             f"{name} is a symbolic link; runs are recorded in a real folder only",
-            hints=(f"remove the link: rm {quote(name)}",),
+            hints=(f"remove the link: rm {shell_word(name)}",),
         )
     if not stat.S_ISDIR(found.st_mode):
         return Problem(
@@ -61,7 +60,7 @@ def unwritable_folder(folder: Path) -> Problem | None:
     return Problem(
         "folder-read-only",
         f"{shown_path(folder)} is not writable, so the run could not be recorded",
-        hints=(f"make it writable: chmod u+wx {quote(shown_path(folder))}",),
+        hints=(f"make it writable: chmod u+wx {shell_word(shown_path(folder))}",),
     )
 
 
@@ -112,7 +111,7 @@ def tracked_folder(folder: Path) -> Problem | None:
     return Problem(
         "folder-tracked",
         f"{name} is tracked by git; it holds private transcripts and changes with every run",
-        hints=(f"untrack it, the files stay: git rm -r -q --cached {quote(name)}",),
+        hints=(f"untrack it, the files stay: git rm -r -q --cached {shell_word(name)}",),
     )
 
 

@@ -8,9 +8,8 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from shlex import quote
 
-from orchcore.errors import Problem, RecordingError, shown_path
+from orchcore.errors import Problem, RecordingError, shell_word, shown_path
 
 JOURNAL_NAME = "journal.db"
 LOCK_NAME = "lock"
@@ -125,5 +124,7 @@ def unmakeable(path: Path, error: OSError) -> Problem:
     return Problem(
         "folder-unmakeable",
         f"{shown_path(path)} cannot be made ({error.strerror})",
-        hints=(f"look at its place and its free space: df -h {quote(shown_path(path.parent))}",),
+        hints=(
+            f"look at its place and its free space: df -h {shell_word(shown_path(path.parent))}",
+        ),
     )

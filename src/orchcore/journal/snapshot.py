@@ -10,10 +10,9 @@ import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from shlex import quote
 from tempfile import TemporaryDirectory
 
-from orchcore.errors import Problem, RecordingError, shown_path
+from orchcore.errors import Problem, RecordingError, shell_word, shown_path
 from orchcore.journal.migrations import MIGRATIONS, Migration, migrate, recorded_version
 from orchcore.journal.run_folder import RunFolder
 
@@ -121,5 +120,5 @@ def _unreadable(folder: RunFolder, error: Exception) -> Problem:
     return Problem(
         "journal-unreadable",
         f"the journal {place} cannot be read ({error})",
-        hints=(f"look at its rights: ls -l {quote(shown_path(folder.path))}",),
+        hints=(f"look at its rights: ls -l {shell_word(shown_path(folder.path))}",),
     )
