@@ -85,6 +85,7 @@ async def run_command(request: CommandRequest, trees: Trees) -> Completed:
         stdout=stdout.text,
         stderr=stderr.text,
         duration_s=time.monotonic() - began_s,
+        truncated=stdout.cut or stderr.cut,
     )
 
 

@@ -11,6 +11,7 @@ from types import FrameType
 
 from orchcore.results import Failure
 
+_NAME_SHOWN = 200
 _NOT_EXECUTABLE = {errno.EACCES, errno.ENOEXEC, errno.EPERM, errno.ENOTDIR, errno.EISDIR}
 
 
@@ -38,31 +39,40 @@ def launch_failure(
         ``not_installed`` if there is no such program, ``bad_invocation`` if this command can never
         work, ``crashed`` if the machine is short of something and another time it may.
     """
-    name = argv[0]
+    name = _shown(argv[0])
     if not isinstance(error, OSError):
-        return Failure("bad_invocation", f"{name!r} cannot be started: {error}")
+        return Failure("bad_invocation", f"{name} cannot be started: {error}")
     if not cwd.is_dir():
         return Failure("bad_invocation", f"the working directory {cwd} is no folder")
     if error.errno == errno.ENOENT:
-        return _not_found(name, cwd, env)
+        return _not_found(argv[0], cwd, env)
     if error.errno in _NOT_EXECUTABLE:
-        return Failure("bad_invocation", f"{name!r} is not executable: {error.strerror}")
+        return Failure("bad_invocation", f"{name} is not executable: {error.strerror}")
     if error.errno == errno.E2BIG:
         size_bytes = sum(len(os.fsencode(word)) for word in argv)
-        return Failure("bad_invocation", f"{name!r}: {size_bytes} bytes of arguments are too many")
-    return Failure("crashed", f"{name!r} cannot be started now: {error.strerror or error}")
+        return Failure("bad_invocation", f"{name}: {size_bytes} bytes of arguments are too many")
+    return Failure("crashed", f"{name} cannot be started now: {error.strerror or error}")
+
+
+def _shown(name: str) -> str:
+    """*name* in quotes; what is too long to be a name is cut."""
+    return repr(_cut(name))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _NAME_SHOWN else f"{text[: _NAME_SHOWN - 1]}…"
 
 
 def _not_found(name: str, cwd: Path, env: Mapping[str, str]) -> Failure:
     program, *words = name.split()
     if words and shutil.which(program, path=env.get("PATH", os.defpath)):
-        separate = ", ".join(f'"{word}"' for word in (program, *words))
-        return Failure("not_installed", f"{name!r} is no program; separate words: {separate}")
+        separate = _cut(", ".join(f'"{word}"' for word in (program, *words)))
+        return Failure("not_installed", f"{_shown(name)} is no program; separate words: {separate}")
     if os.sep not in name:
-        return Failure("not_installed", f"{name!r} was not found in PATH")
+        return Failure("not_installed", f"{_shown(name)} was not found in PATH")
     if (cwd / name).exists():
-        return Failure("bad_invocation", f"{name!r} names an interpreter that does not exist")
-    return Failure("not_installed", f"{name!r} does not exist")
+        return Failure("bad_invocation", f"{_shown(name)} names an interpreter that does not exist")
+    return Failure("not_installed", f"{_shown(name)} does not exist")
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None:

@@ -101,24 +101,27 @@ class Capture:
 
     Args:
         limit_bytes: How many are kept.
+
+    Attributes:
+        cut: Whether there were more.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._kept = bytearray()
-        self._cut = False
+        self.cut = False
 
     def write(self, data: bytes) -> None:
         """Takes *data*."""
         room_bytes = self._limit_bytes - len(self._kept)
         self._kept += data[:room_bytes]
-        self._cut = self._cut or len(data) > room_bytes
+        self.cut = self.cut or len(data) > room_bytes
 
     @property
     def text(self) -> str:
         """What is kept, as UTF-8 with replacement; its last line says so if something was cut."""
         text = self._kept.decode("utf-8", "replace")
-        return f"{text}\n[cut after {self._limit_bytes} bytes]\n" if self._cut else text
+        return f"{text}\n[cut after {self._limit_bytes} bytes]\n" if self.cut else text
 
 
 class PipeOutput:
