@@ -198,6 +198,22 @@ class AttemptStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """All that a started instance does waits for a free slot (``-j``, limits), or no longer.
+
+    Told of real waits only. Such waits count for no ``timeout`` and no ``duration_s``.
+
+    Attributes:
+        waits: Whether a wait begins; else it is over.
+    """
+
+    at: float
+    node: str
+    waits: bool
+    kind: Literal["queued"] = "queued"
+
+
+@dataclass(frozen=True, slots=True)
 class RetryScheduled:
     """An attempt failed; the next starts after *delay_s*."""
 
@@ -215,7 +231,10 @@ class Ended:
     """What the two kinds of ending have in common.
 
     Attributes:
-        reason: Why it is not ``passed``, one line; the reason chain of a skip.
+        duration_s: From its start to its end, without the time in which all that it did waited
+            for a free slot; of a gate, how long the answer took.
+        reason: Why it is not ``passed``, one line; of a skip, its root cause: the whole chain is
+            in the failure.
         value: Its result as JSON; ``None`` if there is none or it cannot be stored.
         brief: Its result in a few words, for people.
         trace: The user's own frames of an exception, one per line.
@@ -429,8 +448,11 @@ class RunEnded:
     """Nothing of the run is pending any more.
 
     Attributes:
-        states: How many nodes ended in each state (a fan-out counts once per instance).
+        states: How many nodes ended in each state. A fan-out counts once per instance, and once
+            more if it is partial, or failed although none of its instances did.
         cost_usd: What the priced turns cost together.
+        faults: What went wrong and is no node's state, one line each: a person said no, a
+            resource did not close.
     """
 
     at: float
@@ -442,6 +464,7 @@ class RunEnded:
     turns: int = 0
     unpriced_turns: int = 0
     simulated: bool = False
+    faults: tuple[str, ...] = ()
     kind: Literal["run_ended"] = "run_ended"
 
 
@@ -449,6 +472,7 @@ type Event = (
     RunStarted
     | NodeExpanded
     | AttemptStarted
+    | Queued
     | RetryScheduled
     | InstanceEnded
     | NodeEnded

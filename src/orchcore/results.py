@@ -4,7 +4,7 @@ Comes in: nothing. Goes out: one vocabulary of outcomes that retry, journal, wir
 share. Does not know how any of it was produced.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -49,13 +49,29 @@ type NodeState = Literal[
 ]
 
 
+def counted_states(own: NodeState, instances: Iterable[NodeState]) -> tuple[NodeState, ...]:
+    """What a node adds to a tally: the states of its instances, or its own if it has none.
+
+    A fan-out that is partial, or failed although none of its instances did, counts itself, too:
+    no instance tells it.
+
+    Example:
+        >>> counted_states("partial", ["passed", "failed"])
+        ('passed', 'failed', 'partial')
+    """
+    counted = tuple(instances)
+    told = own in counted or own not in ("partial", "failed")
+    return counted if counted and told else (*counted, own)
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why something did not give a value.
 
     Attributes:
         kind: The class of failure; nobody matches on *detail*.
-        detail: One line for a person.
+        detail: For a person; its first line stands alone. Of an exception, the whole message,
+            up to 4,000 characters, and those of its causes.
         retry_after_s: Seconds to wait, where the other side said so.
         resets_at: Unix time at which a limit is lifted, where the other side said so.
     """
@@ -71,8 +87,8 @@ class Failure:
         return self.kind in TRANSIENT
 
     def __str__(self) -> str:
-        """``stalled: said nothing for 120 s``."""
-        return f"{self.kind}: {self.detail}"
+        """``stalled: said nothing for 120 s``: one line."""
+        return f"{self.kind}: {self.detail.partition('\n')[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +233,10 @@ class Completed:
     Attributes:
         argv: What was started.
         exit_code: Its exit code; negative for a signal.
-        stdout: What it printed, decoded as UTF-8 with replacement.
+        stdout: What it printed, decoded as UTF-8 with replacement; up to 64 MiB.
         stderr: The same of stderr.
         duration_s: Wall time.
+        truncated: Whether it printed more than that: the text's last line says so, too.
     """
 
     argv: tuple[str, ...]
@@ -227,6 +244,7 @@ class Completed:
     stdout: str
     stderr: str
     duration_s: float
+    truncated: bool = False
 
     @property
     def ok(self) -> bool:

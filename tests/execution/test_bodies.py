@@ -316,7 +316,10 @@ async def test_a_quorum_of_gather_leaves_failures_out() -> None:
     with pytest.raises(TurnFailed) as caught:
         await gather((_number(x, []) for x in numbers), quorum=3)
     assert caught.value.failure.kind == "quorum"
-    assert caught.value.failure.detail == "2 of 4 calls succeeded, 3 needed; first failure: -1"
+    assert (
+        caught.value.failure.detail
+        == "2 of 4 calls succeeded, 3 needed; first failure: ValueError: -1"
+    )
     with pytest.raises(TurnFailed, match="0 of 0 calls succeeded, 1 needed"):
         await gather([], quorum=1)
 

@@ -25,6 +25,7 @@ from orchcore.execution.control import Control
 from orchcore.execution.endings import Ending, Verdict, combined, exit_code, got
 from orchcore.execution.janitor import Janitor
 from orchcore.execution.patience import Patience
+from orchcore.execution.ports import Answer
 from orchcore.results import Failure, NodeState
 from orchcore.testing import MemoryRecorder, replied
 from orchfiles import played, rehearsal
@@ -410,3 +411,51 @@ async def test_a_large_fan_out_takes_no_quadratic_time(tmp_path: Path) -> None:
     async with asyncio.timeout(30):
         done = await played(tmp_path, body)
     assert done.values["end"] == 4000
+
+
+def test_a_resource_that_did_not_close_is_graver_than_a_pause() -> None:
+    """Whoever answers the gate later must not take the run for a good one."""
+    paused: list[Verdict] = [("paused", False, False)]
+    assert exit_code(paused, interrupted=False, internal=False, untidy=True) == 1
+
+
+async def test_the_end_tells_what_no_node_tells(tmp_path: Path) -> None:
+    """A gate that was declined and a resource that did not close: why the run exits 1."""
+    body = """
+    @resource
+    async def db() -> AsyncIterator[int]:
+        yield 1
+        raise OSError("gone")
+    @phase
+    async def plan(db: int = use(db)) -> list[str]: return ["one", "two"]
+    checked = approve(plan, "ok?", each=True)
+    """
+    done = await played(tmp_path, body, approver=_Nay())
+    (end,) = done.of(RunEnded)
+    assert done.exit_code == 1
+    assert end.faults == (
+        "checked:one was not approved by ann",
+        "checked:two was not approved by ann",
+        "resource 'db' failed to close: OSError: gone",
+    )
+
+
+class _Nay:
+    async def ask(self, question: str, value: str) -> Answer:
+        del question, value
+        return Answer(approved=False, by="ann")
+
+
+async def test_a_fan_out_counts_itself_where_no_instance_tells(tmp_path: Path) -> None:
+    """Partial is no instance's state; a failure is, so it is not counted twice."""
+    body = """
+    @phase(parallel=4, quorum={quorum})
+    async def work(x: int = each([1, 2, 3])) -> int: return 1 // (x - 1)
+    """
+    (end,) = (await played(tmp_path, body.format(quorum=2))).of(RunEnded)
+    assert end.states == {"passed": 2, "failed": 1, "partial": 1}
+    done = await played(tmp_path, body.format(quorum=3))
+    assert done.of(RunEnded)[0].states == {"passed": 2, "failed": 1}
+    failure = done.endings["work"].failure
+    assert failure is not None
+    assert failure.kind == "quorum"

@@ -221,3 +221,76 @@ async def test_what_was_cut_says_how_long_it_ran(tmp_path: Path) -> None:
     assert (ended.state, ended.attempt) == ("cancelled", 2)
     assert ended.duration_s > 0
     assert done.ended("after").duration_s == 0
+
+
+async def test_the_whole_message_of_an_exception_is_kept(tmp_path: Path) -> None:
+    """With its notes and its causes; the reason is one line."""
+    body = """
+    @phase
+    async def work() -> None:
+        try:
+            int("x")
+        except ValueError as error:
+            raise RuntimeError("first\\nsecond") from error
+    @phase
+    async def long() -> None: raise RuntimeError("x" * 10_000)
+    """
+    done = await played(tmp_path, body)
+    ended = done.ended("work")
+    assert ended.reason == "error: RuntimeError: first"
+    assert ended.failure is not None
+    assert ended.failure.detail.splitlines() == [
+        "RuntimeError: first",
+        "second",
+        "caused by ValueError: invalid literal for int() with base 10: 'x'",
+    ]
+    assert [line.partition("  ")[2] for line in ended.trace.splitlines()] == [
+        'raise RuntimeError("first\\nsecond") from error',
+        'int("x")',
+    ]
+    failure = done.endings["long"].failure
+    assert failure is not None
+    assert len(failure.detail) == 4000
+
+
+async def test_a_skip_tells_its_root_cause(tmp_path: Path) -> None:
+    """However long the chain is; the chain is in the failure."""
+    body = """
+    @phase
+    async def a() -> int: raise Skip("nothing new")
+    @phase
+    async def b(x: int = use(a)) -> int: return x
+    @phase
+    async def c(x: int = use(b)) -> int: return x
+    """
+    ending = (await played(tmp_path, body)).endings["c"]
+    assert ending.reason == "a was skipped: nothing new"
+    chain = "b was skipped: a was skipped: nothing new"
+    assert ending.failure == Failure("skipped", chain)
+
+
+async def test_output_that_was_cut_is_told(tmp_path: Path) -> None:
+    """The value says so, and a person is warned."""
+    body = """
+    @phase
+    async def work() -> bool:
+        done = await command("sh", "-c", "head -c 70000000 /dev/zero")
+        return done.truncated and done.ok
+    """
+    done = await played(tmp_path, body)
+    assert done.values["work"] is True
+    (warning,) = done.of(Warned)
+    assert warning.text == "sh printed too much: its output was cut (truncated)"
+
+
+async def test_a_name_that_is_no_name_is_shortened(tmp_path: Path) -> None:
+    """What was taken for a command by mistake does not fill the screen."""
+    body = """
+    @phase
+    async def work() -> None: await command("x" * 100_000)
+    """
+    done = await played(tmp_path, body)
+    failure = done.endings["work"].failure
+    assert failure is not None
+    assert len(failure.detail) < 600
+    assert all(len(event.path) < 120 for event in done.of(SubStepStarted))

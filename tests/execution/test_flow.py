@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchcore.events import NodeEnded
-from orchcore.results import Err, Ok
+from orchcore.results import Err, Failure, Ok
 from orchfiles import played
 
 SOURCES = """
@@ -211,7 +211,8 @@ async def test_the_reasons_name_instances(tmp_path: Path) -> None:
     assert done.endings["work"].reason == "1 of 3 passed, quorum 3; failed: work:b, work:c"
     failure = done.endings["work"].failure
     assert failure is not None
-    assert failure.detail == "ValueError: b"
+    reason = "1 of 3 passed, quorum 3; failed: work:b, work:c"
+    assert failure == Failure("quorum", f"{reason}\nfirst failure: error: ValueError: b")
 
 
 async def test_fail_fast_cancels_siblings(tmp_path: Path) -> None:

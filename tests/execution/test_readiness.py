@@ -2,12 +2,13 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchcore.events import AttemptStarted, InstanceEnded, NodeEnded, NodeExpanded
+from orchcore.events import AttemptStarted, InstanceEnded, NodeEnded, NodeExpanded, Queued
 from orchcore.results import TurnResult
 from orchcore.testing import Rehearsed, ScriptedRunner, replied
 from orchfiles import planned, played
@@ -281,7 +282,29 @@ async def test_a_selected_instance_runs_alone(tmp_path: Path) -> None:
     """
     done = await played(tmp_path, body, targets=["work:b"])
     assert done.states == {"items": "passed", "work": "passed", "work:b": "passed"}
-    done = await played(tmp_path, body, targets=["work:b", "more"])
+    done = await played(tmp_path, body, targets=["work:b+"])
     assert done.values["more"] == ["bb"]
+    done = await played(tmp_path, body, targets=["work:b", "more"])
+    assert done.values["more"] == ["aa", "bb"]
     done = await played(tmp_path, body, targets=["work:zz"])
     assert "none of its instances is selected: work:zz" in done.endings["work"].reason
+
+
+async def test_a_wait_for_a_slot_is_told_and_is_no_work(tmp_path: Path) -> None:
+    """At one job the second turn waits: its duration is what it worked."""
+    body = """
+    @agent(parallel=2)
+    async def work(ai: Agent, x: int = each([1, 2])) -> str: return await ai.ask(str(x))
+    """
+
+    async def slow(asked: Any) -> Any:
+        await asyncio.sleep(0.3)
+        return replied(asked.prompt)
+
+    done = await played(tmp_path, body, slow, jobs=1)
+    assert [(event.node, event.waits) for event in done.of(Queued)] == [
+        ("work:2", True),
+        ("work:2", False),
+    ]
+    assert done.ended("work:2").duration_s < 0.55
+    assert done.ended("work").duration_s > 0.55

@@ -325,7 +325,7 @@ async def test_a_tear_down_has_its_limit() -> None:
     await opened.close()
     assert closed == ["good"]
     assert warned[0].startswith("resource 'hangs' did not close in ")
-    assert opened.failed_closing
+    assert opened.unclosed == warned
 
 
 async def test_nothing_is_opened_after_the_end() -> None:

@@ -23,7 +23,7 @@ from journal.scenes import (
     warned,
 )
 from orchcore.errors import RecordingError
-from orchcore.events import InstanceEnded, SubStepEnded, SubStepStarted
+from orchcore.events import InstanceEnded, NodeEnded, SubStepEnded, SubStepStarted
 from orchcore.journal.folder import ProjectFolder
 from orchcore.journal.migrations import MIGRATIONS, migrate
 from orchcore.journal.reader import events_since, read_run, read_summary, runs
@@ -269,3 +269,14 @@ async def test_an_older_journal_is_read_through_a_copy(tmp_path: Path) -> None:
         rows = connection.execute("SELECT extra FROM events").fetchall()
         assert [row["extra"] for row in rows] == ["x", "x"]
     assert folder.journal.read_bytes() == before
+
+
+async def test_a_partial_node_counts_while_the_run_goes_on(tmp_path: Path) -> None:
+    """Beside its instances, as at the run's end."""
+    folder = new_run(tmp_path)
+    recorder = opened(folder)
+    recorder.note(InstanceEnded(1.0, "work:a", "passed"))
+    recorder.note(InstanceEnded(2.0, "work:b", "failed"))
+    await recorder.commit(NodeEnded(3.0, "work", "partial"))
+    assert read_summary(folder).states == {"passed": 1, "failed": 1, "partial": 1}
+    await recorder.close()

@@ -306,8 +306,15 @@ class _Outcome[T]:
 
 
 def _too_few(succeeded: int, quorum: int, failed: list[BaseException]) -> TurnFailed:
-    first = f"; first failure: {failed[0]}" if failed else ""
+    first = f"; first failure: {_told(failed[0])}" if failed else ""
     total = succeeded + len(failed)
     return TurnFailed(
         Failure("quorum", f"{succeeded} of {total} calls succeeded, {quorum} needed{first}")
     )
+
+
+def _told(error: BaseException) -> str:
+    """``ValueError: boom``; a failed turn tells its kind itself."""
+    if isinstance(error, TurnFailed):
+        return str(error)
+    return f"{type(error).__name__}: {error}".rstrip(": ")

@@ -25,6 +25,8 @@ _NOT_THE_USERS = (
 
 _NAMED = 3
 _FIELDS = 5
+_CAUSES = 5
+_LONGEST = 4000
 _CALLED_NODE = re.compile(r"'(Agent)?(Fan)?Phase' object is not callable")
 
 
@@ -33,9 +35,11 @@ def failure_of(error: BaseException) -> Failure:
     # an error that another attempt cannot mend speaks for the others, a skip for nobody
     leaves = sorted(_leaves(error), key=lambda leaf: (isinstance(leaf, Skip), _transient(leaf)))
     first = _failure_of_one(leaves[0])
+    line, *rest = first.detail.splitlines() or [""]
     others = [_in_a_group(leaf) for leaf in leaves[1:_NAMED]]
     more = f" and {len(leaves) - _NAMED} more" if len(leaves) > _NAMED else ""
-    return replace(first, detail="; ".join([first.detail, *others]) + more)
+    detail = "\n".join(["; ".join([line, *others]) + more, *rest])
+    return replace(first, detail=_bounded(detail))
 
 
 def skip_in(error: BaseException) -> str | None:
@@ -61,13 +65,37 @@ def _failure_of_one(error: BaseException) -> Failure:
         case ValidationError():
             return Failure("error", _invalid(error))
         case _:
-            text = "".join(traceback.format_exception_only(error)).strip().splitlines()[0]
-            return Failure("error", text + _hint(error))
+            line, *rest = _message(error).splitlines()
+            causes = (f"caused by {_message(cause)}" for cause in _causes(error))
+            return Failure("error", "\n".join([line + _hint(error), *rest, *causes]))
+
+
+def _message(error: BaseException) -> str:
+    """``ValueError: the whole message``, with its notes; never empty."""
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """What *error* was raised from, or while handling, the nearest first."""
+    seen = {id(error)}
+    while len(seen) <= _CAUSES:
+        hidden = None if error.__suppress_context__ else error.__context__
+        cause = error.__cause__ or hidden
+        if cause is None or id(cause) in seen:
+            return
+        seen.add(id(cause))
+        error = cause
+        yield cause
 
 
 def _in_a_group(error: BaseException) -> str:
     failure = _failure_of_one(error)
-    return str(failure) if isinstance(error, TurnFailed) else failure.detail
+    line = failure.detail.partition("\n")[0]
+    return str(failure) if isinstance(error, TurnFailed) else line
 
 
 def _invalid(error: ValidationError) -> str:
@@ -99,11 +127,12 @@ def _transient(error: BaseException) -> bool:
 
 
 def frames_of(error: BaseException) -> str:
-    """The user's own frames, outermost first, one ``file:line  source`` a line."""
+    """The user's own frames, outermost first, one ``file:line  source`` a line; causes follow."""
+    raised = [one for leaf in _leaves(error) for one in (leaf, *_causes(leaf))]
     rows = [
         f"{shown_path(Path(frame.filename))}:{frame.lineno}  {frame.line or ''}".rstrip()
-        for leaf in _leaves(error)
-        for frame in traceback.extract_tb(leaf.__traceback__)
+        for one in raised
+        for frame in traceback.extract_tb(one.__traceback__)
         if not frame.filename.startswith(_NOT_THE_USERS)
     ]
     return "\n".join(dict.fromkeys(rows))

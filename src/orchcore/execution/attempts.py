@@ -13,7 +13,7 @@ from typing import cast
 from orchcore.declarations.body import BODY
 from orchcore.declarations.nodes import Node
 from orchcore.errors import OrchcoreError
-from orchcore.events import AttemptStarted, RetryScheduled
+from orchcore.events import AttemptStarted, Queued, RetryScheduled
 from orchcore.execution.abilities import FORK, RESUME
 from orchcore.execution.attempt_failures import failure_of, frames_of, skip_in
 from orchcore.execution.bodies import RunningBody, Scene
@@ -109,7 +109,8 @@ class Attempts:
                 break
             journalist.say(RetryScheduled(now, self._id, number, attempts, wait, failure))
             await asyncio.sleep(wait)
-        return replace(ending, duration_s=time.monotonic() - began, spent=self._spent)
+        duration_s = time.monotonic() - began - self._cell.waited_s
+        return replace(ending, duration_s=duration_s, spent=self._spent)
 
     def _cut(self) -> bool:
         """Whether no further attempt may begin."""
@@ -136,7 +137,7 @@ class Attempts:
     ) -> Ending:
         """How the attempt ends within its limit, which covers the set-up of resources, too."""
         limit_s = self._node.options.timeout_s
-        deadline = Deadline(limit_s)
+        deadline = Deadline(limit_s, self._queued)
         ending: Ending | None = None
         try:
             async with deadline:
@@ -147,6 +148,8 @@ class Attempts:
         except TimeoutError:
             if not deadline.expired:
                 raise
+        finally:
+            self._cell.waited_s += deadline.waited_s
         # a body that swallows its cancellation, or blocks the loop meanwhile, gives its value late
         late = deadline.expired and ending is not None and ending.state in ("passed", "skipped")
         if ending is not None and not late:
@@ -192,6 +195,9 @@ class Attempts:
             skip = skip_in(error)
             return _failed(error) if skip is None else Ending("skipped", reason=skip)
         return self._passed(value, conversation)
+
+    def _queued(self, waits: bool) -> None:
+        self._scene.office.journalist.say(Queued(time.time(), self._id, waits))
 
     async def _call(
         self, conversation: Conversation | None, values: Mapping[str, object]

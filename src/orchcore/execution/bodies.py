@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import shlex
 import time
 from collections import Counter as Tally
 from collections.abc import Coroutine, Mapping
@@ -162,7 +163,7 @@ class RunningBody:
             environ=around.environ,
             env=line.env,
         )
-        began = self._begin("command", program_name(line.argv), " ".join(line.argv))
+        began = self._begin("command", program_name(line.argv), shlex.join(line.argv))
         try:
             done = await self._in_slot(request)
         except BaseException as error:
@@ -173,6 +174,9 @@ class RunningBody:
         if failure is not None:
             self._attempt.spent.last_lines = last_lines(done)
             raise TurnFailed(failure)
+        if done.truncated:
+            text = f"{program_name(line.argv)} printed too much: its output was cut (truncated)"
+            self._scene.office.journalist.warn(text, self._attempt.node)
         return done
 
     async def step(self, step: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:

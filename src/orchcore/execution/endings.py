@@ -68,6 +68,7 @@ class Ending:
         value: What it gave, if it passed.
         reason: Why it did not, one line.
         failure: The failure behind *reason*, if there is one.
+        inherited: Whether it is skipped because what it uses was; *failure* has the chain then.
         declined: Whether a person said no.
         session: An agent's conversation.
         trace: The user's own frames of an exception.
@@ -77,6 +78,7 @@ class Ending:
     value: object = None
     reason: str = ""
     failure: Failure | None = None
+    inherited: bool = False
     declined: bool = False
     session: SessionRef | None = None
     attempt: int = 1
@@ -105,16 +107,18 @@ class Missing:
 
     Attributes:
         state: What becomes of a node that needs it.
-        reason: The chain of reasons, nearest first.
+        reason: Why, one line; of a skip, its root cause.
+        inherited: Whether another node's skip is passed on; *failure* has the chain then.
     """
 
     state: Literal["skipped", "blocked", "paused", "cancelled", "failed"]
     reason: str
     failure: Failure
+    inherited: bool = False
 
     def ending(self) -> Ending:
         """How a node ends that needs it."""
-        return Ending(self.state, reason=self.reason, failure=self.failure)
+        return Ending(self.state, None, self.reason, self.failure, inherited=self.inherited)
 
 
 type Got = Value | Missing
@@ -126,8 +130,7 @@ def got(node: str, ending: Ending) -> Got:
         return Value(ending.value)
     match ending.state:
         case "skipped":
-            reason = f"{node} was skipped: {ending.reason}"
-            return Missing("skipped", reason, Failure("skipped", reason))
+            return _skipped_with(node, ending)
         case "paused":
             return Missing(
                 "paused", f"waits for {node}", ending.failure or Failure("blocked", node)
@@ -137,6 +140,14 @@ def got(node: str, ending: Ending) -> Got:
         case _:
             reason = f"needs {node}"
             return Missing("blocked", reason, Failure("blocked", reason))
+
+
+def _skipped_with(node: str, ending: Ending) -> Missing:
+    """What becomes of a node that needs the skipped *node*: the root cause is what is told."""
+    known = ending.failure if ending.inherited else None
+    chain = f"{node} was skipped: {ending.reason if known is None else known.detail}"
+    reason = chain if known is None else ending.reason
+    return Missing("skipped", reason, Failure("skipped", chain), inherited=True)
 
 
 def outcome(key: str, ending: Ending) -> Outcome[object]:
@@ -183,7 +194,9 @@ def _lost(lost: list[tuple[str, Ending]], counts: str, quorum: int | None, spent
     wanted = f", quorum {quorum}" if quorum is not None else ""
     reason = f"{counts}{wanted}; {_named(lost)}".rstrip("; ")
     states = {ending.state for _, ending in lost}
-    failure = _first_failure(lost) or Failure("quorum", reason)
+    first = _first_failure(lost)
+    detail = reason if first is None else f"{reason}\nfirst failure: {first}"
+    failure = first if quorum is None and first is not None else Failure("quorum", detail)
     if states == {"blocked"}:
         return Ending("blocked", reason=lost[0][1].reason, failure=failure, spent=spent)
     state: NodeState = "cancelled" if states == {"cancelled"} else "failed"
@@ -213,10 +226,18 @@ type Verdict = tuple[NodeState, bool, bool]
 """State of a node, whether it is optional, whether a person declined it."""
 
 
-def exit_code(verdicts: Iterable[Verdict], *, interrupted: bool, internal: bool) -> int:
+def exit_code(
+    verdicts: Iterable[Verdict], *, interrupted: bool, internal: bool, untidy: bool = False
+) -> int:
     """The exit code of a run; the gravest first: 3, 2, 1, 10, 0.
 
     An optional node may fail, or be partial; a node that is blocked because of it may not.
+
+    Args:
+        verdicts: Of its nodes.
+        interrupted: Whether somebody ended it.
+        internal: Whether something of ours went wrong.
+        untidy: Whether something is wrong that is no node's: a resource that did not close.
     """
     if internal:
         return 3
@@ -226,6 +247,7 @@ def exit_code(verdicts: Iterable[Verdict], *, interrupted: bool, internal: bool)
     for state, optional, declined in verdicts:
         counts["declined"] += declined
         counts[state] += not optional
-    if any(counts[bad] for bad in ("failed", "blocked", "partial", "cancelled", "declined")):
+    bad = ("failed", "blocked", "partial", "cancelled", "declined")
+    if untidy or any(counts[one] for one in bad):
         return 1
     return 10 if counts["paused"] else 0

@@ -6,7 +6,7 @@ no two takers can wait for each other.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -53,9 +53,18 @@ class Deadline:
 
     Args:
         seconds: The limit; ``None``: no limit.
+        told: Told that such a wait begins (``True``) or is over; of real waits only.
+
+    Attributes:
+        waited_s: How long these waits took together.
     """
 
-    def __init__(self, seconds: float | None) -> None:
+    def __init__(
+        self, seconds: float | None, told: Callable[[bool], None] = lambda _: None
+    ) -> None:
+        self.waited_s = 0.0
+        self._told = told
+        self._stands_since: float | None = None
         self._timeout = asyncio.timeout(seconds)
         self._running = seconds is not None
         self._left_s = seconds or 0.0
@@ -79,6 +88,7 @@ class Deadline:
     ) -> None:
         """Stops it; raises ``TimeoutError`` if it ran out."""
         _RUNNING.pop(self, None)
+        self._end_wait()
         self._running = False  # tasks that outlive the block still count, but move nothing
         if self._token is not None:
             _CURRENT.reset(self._token)
@@ -100,8 +110,25 @@ class Deadline:
         self._waiting += waiting
         self._working += working
         self._move()
+        if self._waiting > 0 and self._working == 0:
+            # a slot that is free is taken within this step of the loop: nobody waited
+            asyncio.get_running_loop().call_soon(self._begin_wait)
+        else:
+            self._end_wait()
         if self._around is not None:
             self._around.count(waiting, working)
+
+    def _begin_wait(self) -> None:
+        open_ = self in _RUNNING
+        if open_ and self._stands_since is None and self._waiting > 0 and self._working == 0:
+            self._stands_since = asyncio.get_running_loop().time()
+            self._told(True)
+
+    def _end_wait(self) -> None:
+        if self._stands_since is not None:
+            self.waited_s += asyncio.get_running_loop().time() - self._stands_since
+            self._stands_since = None
+            self._told(False)
 
     def _move(self) -> None:
         if not self._running or self._timeout.expired():

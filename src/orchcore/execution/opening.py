@@ -46,7 +46,8 @@ class Opened:
 
     Attributes:
         patience: How long tear-downs may take; the same for all scopes of a run.
-        failed_closing: Whether one failed or took too long.
+        unclosed: Of each that failed to close or took too long, what is said of it; the run's
+            has those of its instances, too.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Opened:
         self._outer = outer
         self._open: dict[Resource[Any, Any], _Open] = {}
         self._closed = False
-        self.failed_closing = False
+        self.unclosed: list[str] = []
         self.patience: Patience = Patience() if outer is None else outer.patience
 
     def __bool__(self) -> bool:
@@ -161,10 +162,8 @@ class Opened:
         value.set_result(Missing("failed", failure.detail, failure))
 
     def _complain(self, text: str) -> None:
-        self.failed_closing = True
         self._warn(text)
-        if self._outer is not None:
-            self._outer.failed_closing = True
+        (self if self._outer is None else self._outer).unclosed.append(text)
 
     async def _arguments(self, resource: Resource[Any, Any]) -> dict[str, object] | Missing:
         arguments: dict[str, object] = {}

@@ -41,6 +41,7 @@ class Cell:
         instances: A fan-out's instances, by place in its origin.
         spent: What its turns came to so far.
         began: When its body or its instances began, on the monotonic clock; ``None`` before.
+        waited_s: How long all that it did waited for a free slot.
         attempt: The one that runs, from 1.
         cut_by: The sibling whose failure cancelled it; empty if none did.
     """
@@ -54,6 +55,7 @@ class Cell:
     spent: Spent = field(default_factory=Spent)
     cut_by: str = ""
     began: float | None = None
+    waited_s: float = 0.0
     attempt: int = 1
 
     @property

@@ -30,5 +30,6 @@ def next_try(
         wait_s = max(wait_s, failure.resets_at - now)
     if wait_s > LONGEST_WAIT_S:
         why = f"not tried again: that could be in {wait_s / 60:.0f} min at the earliest"
-        return replace(failure, detail=f"{failure.detail} ({why})")
+        line, end, rest = failure.detail.partition("\n")
+        return replace(failure, detail=f"{line} ({why}){end}{rest}")
     return wait_s

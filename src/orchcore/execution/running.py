@@ -27,6 +27,7 @@ from orchcore.execution.shielding import finished
 from orchcore.execution.turns import Office
 from orchcore.planning.plan import Plan, PlannedNode
 from orchcore.planning.selection import known_instances
+from orchcore.results import NodeState, counted_states
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,22 +136,21 @@ class _Run:
         for cell in self.scheduler.cells.values():
             ending = cell.settled.result()
             verdicts.append((ending.state, cell.node.options.optional, ending.declined))
-        code = exit_code(
-            verdicts, interrupted=self.control.interrupted, internal=self.control.internal
+        return exit_code(
+            verdicts,
+            interrupted=self.control.interrupted,
+            internal=self.control.internal,
+            untidy=any(self._untidy()),
         )
-        untidy = self.opened.failed_closing or self.janitor.left or self.control.disturbed
-        return 1 if code in (0, 10) and untidy else code
 
     def _ended(self, code: int) -> RunEnded:
         states: Counter[str] = Counter()
         spent = Spent()
         for cell in self.scheduler.cells.values():
             ending = cell.settled.result()
-            counted = [one.settled.result().state for one in cell.instances.values()]
-            # a fan-out may fail by itself, whatever its instances did: too few for its quorum
-            by_itself = ending.state == "failed" and "failed" not in counted
-            states.update(counted)
-            states.update([ending.state] if by_itself or not counted else ())
+            instances: list[NodeState]
+            instances = [one.settled.result().state for one in cell.instances.values()]
+            states.update(counted_states(ending.state, instances))
             spent.add(ending.spent)
         return RunEnded(
             time.time(),
@@ -162,7 +162,22 @@ class _Run:
             spent.turns,
             spent.unpriced,
             spent.simulated,
+            (*self._declined(), *self._untidy()),
         )
+
+    def _declined(self) -> Iterator[str]:
+        for cell in self.scheduler.cells.values():
+            for one in cell.instances.values() or (cell,):
+                if one.settled.result().declined:
+                    yield f"{one.id} was {one.settled.result().reason}"
+
+    def _untidy(self) -> Iterator[str]:
+        """What does not belong to any node and is wrong all the same."""
+        yield from self.opened.unclosed
+        if self.janitor.left:
+            yield "tasks were left behind that do not end"
+        if self.control.disturbed:
+            yield "something that no body started tried to end the program"
 
     def _stop(self, reason: str) -> None:
         self.journalist.say(StopRequested(time.time(), reason))

@@ -45,7 +45,7 @@ class Scheduler:
         self._fail_limit = fail_limit
         self._failed = 0
         self._journalist = scene.office.journalist
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in their order, also when all are ended
         self.cells = {node.declared: _cell(node) for node in plan.nodes}
         self._resolver = Resolver(self.cells, plan.parameters)
         self._inputs = InputDesk(self._resolver, scene.opened)
@@ -65,11 +65,11 @@ class Scheduler:
 
     def _start(self, cell: Cell, work: Coroutine[Any, Any, Ending]) -> asyncio.Task[None]:
         task = self._group.create_task(self._settled(cell, work), name=cell.id)
-        self._tasks.add(task)
+        self._tasks[task] = None
 
         def done(task: asyncio.Task[None]) -> None:
             # a task cancelled before its first step never ran a line: its cell is settled here
-            self._tasks.discard(task)
+            self._tasks.pop(task, None)
             work.close()
             if not cell.settled.done():
                 ending = _cancelled(cell, self._control.stopped)
@@ -233,7 +233,7 @@ def _cancelled(cell: Cell, stopped: str | None) -> Ending:
 
 def _lasted_s(cell: Cell) -> float:
     """How long its body or its instances ran; 0 if they never did."""
-    return 0.0 if cell.began is None else time.monotonic() - cell.began
+    return 0.0 if cell.began is None else time.monotonic() - cell.began - cell.waited_s
 
 
 def _event(cell: Cell, ending: Ending) -> InstanceEnded | NodeEnded:

@@ -5,7 +5,7 @@ Nothing here makes, changes or locks anything for longer than a read takes.
 
 import json
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -35,7 +35,7 @@ from orchcore.journal.record import (
 )
 from orchcore.journal.run_folder import RunFolder
 from orchcore.journal.snapshot import snapshot
-from orchcore.results import Usage
+from orchcore.results import NodeState, Usage, counted_states
 
 _LAST_RESULTS = """
 SELECT * FROM results WHERE ended_seq IN (SELECT max(ended_seq) FROM results GROUP BY node)
@@ -131,10 +131,10 @@ def _summary(connection: sqlite3.Connection, folder: RunFolder) -> RunSummary:
     if meta is None or not processes:
         raise sqlite3.DatabaseError("its first rows are missing")
     last, bill = processes[-1], connection.execute(_BILL).fetchone()
-    ended = last["ended_at"] is not None
+    end = None if last["ended_at"] is None else _end(connection)
     return RunSummary(
         folder,
-        "ended" if ended else "died",
+        "died" if last["ended_at"] is None else "ended",
         orchfile=meta["orchfile"],
         argv=tuple(json.loads(last["argv"])),
         pid=last["pid"],
@@ -143,11 +143,12 @@ def _summary(connection: sqlite3.Connection, folder: RunFolder) -> RunSummary:
         ended_at=last["ended_at"],
         last_at=max(last["started_at"], _last_at(connection)),
         exit_code=last["exit_code"],
-        states=_final_states(connection) if ended else _states_so_far(connection),
+        states=dict(end.states) if end else _states_so_far(connection),
         cost_usd=bill["cost_usd"],
         turns=bill["turns"],
         unpriced_turns=bill["unpriced_turns"],
         simulated=bool(bill["simulated"]),
+        faults=end.faults if end else (),
     )
 
 
@@ -156,19 +157,27 @@ def _last_at(connection: sqlite3.Connection) -> float:
     return 0.0 if row is None else float(row["at"])
 
 
-def _final_states(connection: sqlite3.Connection) -> dict[str, int]:
+def _end(connection: sqlite3.Connection) -> RunEnded | None:
     row = connection.execute(
         "SELECT body FROM events WHERE kind = 'run_ended' ORDER BY seq DESC LIMIT 1"
     ).fetchone()
     event = _event(row["body"])
-    return dict(event.states) if isinstance(event, RunEnded) else {}
+    return event if isinstance(event, RunEnded) else None
 
 
 def _states_so_far(connection: sqlite3.Connection) -> dict[str, int]:
     rows = connection.execute(_LAST_RESULTS).fetchall()
-    fans = {row["node"].partition(":")[0] for row in rows if row["is_instance"]}
-    counted = (row["state"] for row in rows if row["is_instance"] or row["node"] not in fans)
-    return dict(Counter(counted))
+    own: dict[str, NodeState] = {}
+    instances: defaultdict[str, list[NodeState]] = defaultdict(list)
+    for row in rows:
+        if row["is_instance"]:
+            instances[row["node"].partition(":")[0]].append(row["state"])
+        else:
+            own[row["node"]] = row["state"]
+    counted: Counter[str] = Counter()
+    for node in own.keys() | instances.keys():
+        counted.update(counted_states(own.get(node, "running"), instances[node]))
+    return dict(counted)
 
 
 def _events(connection: sqlite3.Connection, seq: int, limit: int) -> tuple[NumberedEvent, ...]:

@@ -30,7 +30,8 @@ class RunSummary:
         ended_at: Unix time of its end; ``None`` while it runs and if it died.
         last_at: Unix time of the last thing that was recorded.
         exit_code: As recorded at its end.
-        states: How many nodes ended in each state (a fan-out counts once per instance).
+        states: How many nodes ended in each state, as ``RunEnded`` counts them.
+        faults: What went wrong and is no node's state, as ``RunEnded`` tells it.
         cost_usd: What the priced turns cost together.
         turns: How many turns ended.
         unpriced_turns: How many of them have no known price.
@@ -53,6 +54,7 @@ class RunSummary:
     turns: int = 0
     unpriced_turns: int = 0
     simulated: bool = False
+    faults: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

@@ -80,14 +80,9 @@ def validated(
         given: Texts of a command line, or values of a program.
         environ: For parameters with ``env=``.
     """
-    problems: list[Problem] = []
+    problems = list(_strangers(specs, given))
     values: dict[str, object] = {}
     readers: list[str] = []
-    known = {spec.name for spec in specs}
-    for name in given:
-        if name not in known:
-            hints_ = did_you_mean(name, known)
-            problems.append(Problem("parameter", f"there is no parameter '{name}'", None, hints_))
     for spec in specs:
         raw, said = given.get(spec.name, UNSET), option_name(spec.name)
         if raw is UNSET and spec.env in environ:
@@ -105,6 +100,14 @@ def validated(
         except (ValidationError, OSError, UnicodeDecodeError) as error:
             problems.append(_invalid(spec, said, raw, error))
     return values, tuple(problems)
+
+
+def _strangers(specs: tuple[ParameterSpec, ...], given: Iterable[str]) -> Iterator[Problem]:
+    known = {spec.name for spec in specs}
+    for name in given:
+        if name not in known:
+            hints = did_you_mean(name, known)
+            yield Problem("parameter", f"there is no parameter '{name}'", None, hints)
 
 
 def missing(
