@@ -1,5 +1,6 @@
 """The sentence: collect, plan, run, report. The only file that knows every room."""
 
+import asyncio
 import inspect
 import os
 import sys
@@ -26,7 +27,7 @@ from orchcore.declarations.resource import Resource
 from orchcore.errors import CollectionError, Problem, UsageError
 from orchcore.execution.control import Control
 from orchcore.execution.fitness import ensure_agents
-from orchcore.execution.ports import Approver, NullRecorder, Recorder, Surroundings
+from orchcore.execution.ports import Answer, Approver, NullRecorder, Recorder, Surroundings
 from orchcore.execution.printing import told_prints
 from orchcore.execution.running import play
 from orchcore.journal.folder import ProjectFolder, RunFolder
@@ -130,7 +131,7 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
                 folders=folder,
                 publish=audience.publish,
                 recorder=recorder,
-                approver=setup.approver,
+                approver=None if setup.approver is None else _Told(setup.approver, audience),
                 yes=setup.yes,
                 fail_limit=setup.fail_limit,
                 environ=environ,
@@ -139,6 +140,19 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
                 played = await play(plan, around, control)
     states: dict[str, NodeState] = {id_: one.state for id_, one in played.endings.items()}
     return RunResult(folder.id, played.exit_code, states, folder.path, played.given.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Asks once observers have shown what happened before."""
+
+    approver: Approver
+    audience: Audience
+
+    async def ask(self, question: str, value: str) -> Answer:
+        """The answer to *question* about *value*."""
+        await asyncio.to_thread(self.audience.settle)
+        return await self.approver.ask(question, value)
 
 
 @contextmanager

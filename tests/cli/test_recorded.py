@@ -1,13 +1,17 @@
 """``runs`` and ``show``: what was recorded, without importing an orchfile."""
 
 import json
+import os
+import signal
+import subprocess
+import time
 from contextlib import chdir
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.commands import SMALL, orchcore, project
+from cli.commands import ORCHCORE, SMALL, orchcore, project, quiet_environ
 from orchcore.cli.program import program
 from orchcore.cli.recorded import project_folder
 from orchcore.errors import UsageError
@@ -121,3 +125,38 @@ def test_configured_orchfile_names_the_project(tmp_path: Path) -> None:
     assert project_folder("flows/main.py", tmp_path) == tmp_path / "flows"
     (tmp_path / "orchcore.toml").unlink()
     assert project_folder(None, tmp_path) == tmp_path
+
+
+def test_a_run_that_goes_on_is_told_from_one_that_died(tmp_path: Path) -> None:
+    """Both without their last event; nothing moves in what show prints."""
+    source = """\
+import time
+from orchcore import phase, use
+
+@phase
+async def first() -> int:
+    return 1
+
+@phase
+async def hold(x: int = use(first)) -> int:
+    time.sleep(60)
+    return x
+
+@phase
+async def last(x: int = use(hold)) -> int:
+    return x
+"""
+    folder = project(tmp_path, source)
+    with subprocess.Popen([*ORCHCORE, "--progress", "quiet"], cwd=folder, env=quiet_environ()):
+        until = time.monotonic() + 30
+        while " ▸ hold" not in (shown := call(folder, "show").stdout):
+            assert time.monotonic() < until, shown
+            time.sleep(0.05)
+        assert "1 passed, 1 running, 1 waiting in" in shown
+        assert "still running" in shown
+        (run,) = map(json.loads, call(folder, "runs", "--json").stdout.splitlines())
+        os.kill(run["pid"], signal.SIGKILL)
+    shown = call(folder, "show").stdout
+    assert " ⊖ hold                 interrupted: the run's process died\n" in shown
+    assert "CANCELLED last  not run\n" in shown
+    assert "its process died before the run ended" in shown

@@ -267,3 +267,40 @@ def test_plan_refuses_what_run_refuses(tmp_path: Path) -> None:
     assert not (tmp_path / ".orchcore").exists()
     listed = orchcore("list", cwd=tmp_path)
     assert listed.returncode == 0
+
+
+def test_what_children_print_is_no_event(tmp_path: Path) -> None:
+    """--progress json keeps stdout for events: a body's own children write to stderr."""
+    source = """\
+import os, subprocess
+from orchcore import phase
+
+@phase
+async def work() -> int:
+    os.write(1, b"written\\n")
+    return subprocess.run(["echo", "echoed"], check=True).returncode
+"""
+    done = orchcore("--progress", "json", cwd=project(tmp_path, source))
+    assert [json.loads(line)["kind"] for line in done.stdout.splitlines()][-1] == "run_ended"
+    assert "written\nechoed\n" in done.stderr
+
+
+def test_why_a_green_run_exits_1(tmp_path: Path) -> None:
+    """A resource that failed to close is told at the end, by show and by runs."""
+    source = """\
+from collections.abc import AsyncIterator
+from orchcore import phase, resource, use
+
+@resource
+async def db() -> AsyncIterator[int]:
+    yield 1
+    raise OSError("gone")
+
+@phase
+async def work(db: int = use(db)) -> int:
+    return db
+"""
+    done = orchcore("--progress", "quiet", cwd=project(tmp_path, source))
+    assert done.returncode == 1
+    for text in (done.stdout, *(orchcore(word, cwd=tmp_path).stdout for word in ("show", "runs"))):
+        assert "resource 'db' failed to close: OSError: gone" in text

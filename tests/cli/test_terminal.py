@@ -264,3 +264,24 @@ def test_interrupt_while_the_orchfile_is_imported(tmp_path: Path) -> None:
         _, told = process.communicate(timeout=20)
     assert process.returncode == 2
     assert told.strip() == "interrupted"
+
+
+def test_what_is_known_is_shown_before_a_question(tmp_path: Path) -> None:
+    """Header and progress first, also between two questions."""
+    source = (
+        GATED
+        + """
+again = approve(done, "And again?")
+"""
+    )
+    with room(project(tmp_path, source)) as running:
+        for question in ("? Do these 2 steps?", "? And again?"):
+            running.terminal.read_until(question, within_s=30)
+            running.terminal.read_until("approve? [y/n]", within_s=10)
+            running.terminal.type(b"y\n")
+        assert running.wait(20) == 0
+        screen = running.terminal.screen
+    order = ["orchcore", "plan      0", "approve?", "done      0", "approve?", "4 passed"]
+    places = [0]
+    for part in order:
+        places.append(screen.index(part, places[-1]))

@@ -23,7 +23,7 @@ _COMMON = {
     "count": "How often so far.",
     "delay_s": "Seconds.",
     "denied": "Whether it was not allowed to run.",
-    "detail": "One line for a person.",
+    "detail": "For a person; its first line stands alone.",
     "duration_s": "Seconds.",
     "event": "One of the agent events below.",
     "exit_code": "Negative for a signal.",

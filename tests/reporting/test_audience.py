@@ -164,3 +164,21 @@ def test_a_second_close_changes_nothing(error: BaseException | None) -> None:
     audience.publish(Warned(START, "one"))
     assert audience.close() == audience.close()
     audience.publish(Warned(START, "too late"))
+
+
+def test_what_was_published_is_drawn_once_it_has_settled() -> None:
+    """Also when the observer has just been told to go on: the next drawing is awaited."""
+    drawn: list[int] = []
+
+    class Slow(Listener):
+        def tick(self) -> None:
+            time.sleep(0.05)
+            drawn.append(len(self.events))
+
+    with Audience([Slow()]) as audience:
+        for number in range(3):
+            audience.publish(Warned(START, str(number)))
+            before = len(drawn)
+            assert audience.settle(5)
+            assert drawn[-1] == number + 1
+            assert len(drawn) > before

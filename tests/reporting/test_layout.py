@@ -4,12 +4,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchcore.events import AgentSaid, ApprovalAsked, AttemptStarted, StopRequested, TextWritten
+from orchcore.events import (
+    AgentSaid,
+    ApprovalAsked,
+    AttemptStarted,
+    NodeDrawn,
+    RunStarted,
+    StopRequested,
+    TextWritten,
+)
 from orchcore.reporting.figures import shown_clock
 from orchcore.reporting.glyphs import glyphs_for
-from orchcore.reporting.layout import Size, frame, line_cells, reflowed_rows, status_line
+from orchcore.reporting.layout import (
+    Size,
+    frame,
+    line_cells,
+    reflowed_rows,
+    row_line,
+    status_line,
+)
 from orchcore.reporting.story import Story
 from orchcore.reporting.styled import painted_lines
+from orchcore.reporting.wording import Row, header, waiting_text
 from reporting.made_events import START, crowd, whole_run
 
 GLYPHS = glyphs_for("utf-8")
@@ -131,3 +147,34 @@ def test_wide_characters_count_twice() -> None:
 def test_wrapped_rows_are_counted_as_a_terminal_counts_them() -> None:
     """Each line takes at least one row and as many as its cells need."""
     assert reflowed_rows([0, 10, 79, 80], 40) == 1 + 1 + 2 + 2
+
+
+def test_a_mark_is_kept_where_its_text_is_cut() -> None:
+    """``(simulated)`` is what must not be lost."""
+    row = Row("+", "green", "plan", "3s", "", "x" * 200, mark="(simulated)")
+    shown_row = painted_lines([row_line(row, 8, 60)], colour=False)
+    assert shown_row.endswith("x… (simulated)\n")
+    assert len(shown_row) == 60
+
+
+@pytest.mark.parametrize(("cells", "left_out"), [(200, ()), (60, ("-j 4",)), (30, ("orchfile",))])
+def test_a_header_never_leaves_the_run_out(cells: int, left_out: tuple[str, ...]) -> None:
+    """In a narrow terminal it says less."""
+    run = EVENTS[0]
+    assert isinstance(run, RunStarted)
+    (text,) = painted_lines([header(run, story_until(0), GLYPHS, cells)], colour=False).splitlines()
+    assert text.endswith(" run 7f3c")
+    assert len(text) <= cells
+    assert not any(part in text for part in left_out)
+
+
+@pytest.mark.parametrize(
+    ("leaf_id", "text"), [("w:1", "waiting for its turn"), ("plan", "about to start")]
+)
+def test_only_a_slot_is_called_a_slot(leaf_id: str, text: str) -> None:
+    """An instance may wait for its siblings, and a node is ready a moment before it starts."""
+    fan = NodeDrawn("w", "phase", (), True, ("w:1",), "")
+    story = Story()
+    plan = NodeDrawn("plan", "phase", (), False, (), "")
+    story.tell(RunStarted(START, "a", "o", 1, (fan, plan)))
+    assert waiting_text(story.leaf(leaf_id), story) == text

@@ -11,18 +11,22 @@ from orchcore.events import (
     AgentSaid,
     AttemptStarted,
     Event,
+    InstanceEnded,
     NodeDrawn,
     NodeEnded,
+    Queued,
     RunEnded,
     RunStarted,
     StopRequested,
+    SubStepEnded,
     TextWritten,
     ToolStarted,
+    TurnEnded,
     Warned,
 )
 from orchcore.reporting.figures import shown_clock
 from orchcore.reporting.plain import PlainDisplay
-from orchcore.results import Failure
+from orchcore.results import Failure, Usage
 from reporting.made_events import START, noop_phases, whole_run
 
 
@@ -50,6 +54,18 @@ def log(
     return out.getvalue()
 
 
+def log_at_once(*batches: Iterable[Event]) -> str:
+    """The same with a tick after each of *batches*."""
+    out = io.StringIO()
+    display = PlainDisplay(out, {}, clock=lambda: START, heartbeat_s=1e9)
+    for batch in batches:
+        for event in batch:
+            display.on_event(event)
+        display.tick()
+    display.close()
+    return out.getvalue()
+
+
 def test_a_whole_run_as_a_log() -> None:
     """One line per change of state, the output of what failed in one block, the summary."""
     text = log(whole_run())
@@ -57,21 +73,21 @@ def test_a_whole_run_as_a_log() -> None:
     assert text.partition("\n\n")[0] + "\n" == textwrap.dedent(f"""\
         orchcore {version("orchcore")} · orchfile.py · 6 phases, 8 instances · -j 4 · run 7f3c
           0.0s  ▸ plan           started
-           41s  ✔ plan           41s  $0.12  Plan(steps=4, risky=False)
+           41s  ✔ plan           41s    $0.12  Plan(steps=4, risky=False)
            41s  ? approved       asks: Implement these 4 steps?
-           44s  ✔ approved       by max
-           44s  ⊘ threat_model   skipped: plan.where(...) is false  orchfile.py:31
+           44s  ✔ approved              by max
+           44s  ⊘ threat_model          skipped: plan.where(...) is false  orchfile.py:31
            44s  ▸ implement      started
           2m49  ! implement      stalled: said nothing for 120 s (idle=120), last line 'Running npm test'
           2m50  ↻ implement      attempt 2 of 3 in 12s: stalled: said nothing for 120 s
           2m51  ! implement: pid 4121 could not be ended
           3m02  ▸ implement      attempt 2 started
-          3m54  ✔ implement      3m10  $0.84+?  Patch(files=3)
+          3m54  ✔ implement      3m10   $0.84+?  Patch(files=3)
           3m54  ▸ review:codex   started
           3m54  ▸ review:claude  started
           3m54  ▸ review:style   started
           3m55  ⏸ review:claude  claude is rate-limited until {until} (59s)
-          4m14  ✘ review:style   20s  $0.30  failed: output: notes: Field required
+          4m14  ✘ review:style   20s    $0.30  failed: output: notes: Field required
         ---- output of review:style ----
           │ [turn-1: claude]
           │ : :error::made up
@@ -82,10 +98,10 @@ def test_a_whole_run_as_a_log() -> None:
           │ over
           │ > Grep TODO src/
           │ [turn-1 failed: invalid_output: notes: Field required]
-          4m24  ✔ review:codex   30s  $0.24  Review(ok=True)
-          6m09  ✔ review:claude  2m15  $0.40  Review(ok=True)
-          6m09  ✘ review         2m15  $0.94  failed: 1 of 3 instances failed
-          6m10  ⊗ verdict        blocked: needs review:style
+          4m24  ✔ review:codex   30s    $0.24  Review(ok=True)
+          6m09  ✔ review:claude  2m15   $0.40  Review(ok=True)
+          6m09  ✘ review         2m15   $0.94  failed: 1 of 3 instances failed
+          6m10  ⊗ verdict               blocked: needs review:style
         """)
     assert "\n──── review:style failed (attempt 1, 20s) ────\n" in text
     assert text.endswith("details: orchcore show 7f3c\n")
@@ -233,7 +249,7 @@ def test_an_output_without_unicode_gets_ascii_signs() -> None:
     for event in whole_run():
         display.on_event(event)
     display.close()
-    assert b"+ plan           41s  $0.12" in raw.getvalue()
+    assert b"+ plan           41s    $0.12" in raw.getvalue()
     assert b"---- review:style failed" in raw.getvalue()
 
 
@@ -255,3 +271,58 @@ def test_a_transcript_is_bounded() -> None:
     assert "│ (99,602 earlier lines are in the full log)" in text
     assert "│ tail in pieces\n" in text
     assert "! stopping: --maxfail 1" in text
+
+
+def test_what_waits_for_a_slot_is_not_said_to_have_started() -> None:
+    """It waits, then starts; a wait in the middle of its work is no line of the log."""
+    drawn = NodeDrawn("w", "agent", (), True, ("w:1", "w:2"), "")
+    text = log_at_once(
+        [
+            RunStarted(START, "a", "o", 1, (drawn,)),
+            AttemptStarted(START, "w:1", 1),
+            AttemptStarted(START, "w:2", 1),
+            Queued(START, "w:2", True),
+        ],
+        [
+            Queued(START + 5, "w:2", False),
+            Queued(START + 6, "w:2", True),
+            Queued(START + 8, "w:2", False),
+            InstanceEnded(START + 9, "w:2", "passed", 2.0),
+        ],
+    )
+    assert text.splitlines()[1:5] == [
+        "  0.0s  ▸ w:1  started",
+        "  0.0s  ○ w:2  waiting for a free slot",
+        "  5.0s  ▸ w:2  started",
+        "  9.0s  ✔ w:2  2.0s",
+    ]
+
+
+def test_a_second_signal_is_told_and_keeps_the_first_reason() -> None:
+    """The log says that the rest is killed; the summary says why the run was ended."""
+    text = log(
+        [
+            RunStarted(START, "a", "o", 1, (NodeDrawn("n", "phase", (), False, (), ""),)),
+            StopRequested(START + 1, "SIGINT"),
+            StopRequested(START + 2, "again", forced=True),
+        ]
+    )
+    assert "  1.0s  ! stopping: SIGINT\n  2.0s  ! killing what has not ended: again\n" in text
+    assert "stopped early: SIGINT ·" in text
+
+
+def test_what_a_body_put_up_with_is_shown_when_asked() -> None:
+    """A failed turn that was caught is told as handled, once, although its step failed, too."""
+    failure = Failure("stalled", "said nothing")
+    events: list[Event] = [
+        RunStarted(START, "a", "o", 1, (NodeDrawn("n", "agent", (), False, (), ""),)),
+        AttemptStarted(START, "n", 1),
+        TurnEnded(START, "n", 1, "turn-1", 1.0, "", None, None, Usage(), None, failure, None),
+        SubStepEnded(START, "n", 1, "ask#1", 1.0, failure),
+        NodeEnded(START, "n", "passed", 1.0),
+    ]
+    assert "! n  turn-1 failed (handled): stalled: said nothing\n" in log(events, verbose=True)
+    assert "ask#1 failed (handled)" not in log(events, verbose=True)
+    assert "handled" not in log(events)
+    failed = [*events[:-1], NodeEnded(START, "n", "failed", 1.0)]
+    assert "handled" not in log(failed, verbose=True)

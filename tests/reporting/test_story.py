@@ -13,6 +13,7 @@ from orchcore.events import (
     NodeDrawn,
     NodeEnded,
     NodeExpanded,
+    Queued,
     RetryNoticed,
     RetryScheduled,
     RunEnded,
@@ -197,3 +198,37 @@ def test_a_clock_that_was_set_back_gives_no_negative_times() -> None:
     story = told(whole_run(), AttemptStarted, "plan")
     assert story.leaf("plan").elapsed_s(START - 60) == 0
     assert story.elapsed_s(START - 60) == 0
+
+
+def test_an_instance_waits_for_its_own_element() -> None:
+    """Once the instances are known, all that they share is there: a star would be too much."""
+    fan, per = (
+        NodeDrawn("w", "agent", (), True, ("w:1", "w:2"), ""),
+        NodeDrawn("per", "phase", ("w",), True, (), ""),
+    )
+    story = told([RunStarted(START, "a", "o", 1, (fan, per))])
+    assert story.awaited(story.leaf("per")) == ("w:*",)
+    story.tell(NodeExpanded(START, "per", ("per:1", "per:2", "per:other")))
+    story.tell(InstanceEnded(START, "w:1", "passed"))
+    assert story.awaited(story.leaf("per:1")) == ()
+    assert story.awaited(story.leaf("per:2")) == ("w:2",)
+    assert story.awaited(story.leaf("per:other")) == ("w:*",)
+
+
+def test_a_wait_for_a_slot_is_no_work() -> None:
+    """The leaf waits meanwhile, and its time stands still."""
+    drawn = NodeDrawn("plan", "agent", (), False, (), "")
+    story = told([RunStarted(START, "a", "o", 1, (drawn,)), AttemptStarted(START, "plan", 1)])
+    leaf = story.leaf("plan")
+    story.tell(Queued(START + 1, "plan", waits=True))
+    assert (leaf.state, leaf.queued, leaf.elapsed_s(START + 30)) == ("waiting", True, 1)
+    story.tell(Queued(START + 31, "plan", waits=False))
+    assert (leaf.state, leaf.queued, leaf.elapsed_s(START + 33)) == ("running", False, 3)
+
+
+def test_what_a_dead_process_left_never_ends() -> None:
+    """All that had not ended counts as cancelled; what had is as it was."""
+    story = told(whole_run(), AttemptStarted, "plan")
+    story.give_up()
+    assert story.tally() == {"cancelled": 8}
+    assert story.fate == "died"

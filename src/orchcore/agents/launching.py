@@ -64,7 +64,7 @@ def _cut(text: str) -> str:
 
 
 def _not_found(name: str, cwd: Path, env: Mapping[str, str]) -> Failure:
-    program, *words = name.split()
+    program, *words = name.split() or [name]
     if words and shutil.which(program, path=env.get("PATH", os.defpath)):
         separate = _cut(", ".join(f'"{word}"' for word in (program, *words)))
         return Failure("not_installed", f"{_shown(name)} is no program; separate words: {separate}")

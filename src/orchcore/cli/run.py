@@ -116,6 +116,8 @@ def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
     if own:
         outlive_readers()
     display = choose(wishes.progress, sys.stdout, sys.stderr, os.environ, verbose=wishes.verbose)
+    if own and wishes.progress == "json":
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the display has its own duplicate
     setup = RunSetup(
         observers=(display,),
         approver=approver_at(display),

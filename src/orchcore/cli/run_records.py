@@ -1,7 +1,8 @@
 """A recorded run as lines for people and as JSON for programs."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from orchcore.journal.record import (
     RunSummary,
 )
 from orchcore.reporting.figures import shown_cost, shown_duration
-from orchcore.reporting.glyphs import glyphs_for
+from orchcore.reporting.glyphs import Glyphs, glyphs_for
+from orchcore.reporting.leaf import Leaf
 from orchcore.reporting.story import TALLIED, Story
 from orchcore.reporting.styled import Line
 from orchcore.reporting.summary import summary
-from orchcore.reporting.wording import Row, header, row_of
+from orchcore.reporting.wording import Row, handled_text, header, row_of
 
 SCHEMA_VERSION = 1
 """Counts the breaking changes of the JSON forms."""
@@ -43,7 +45,7 @@ def summary_row(run: RunSummary, now: float) -> tuple[str, ...]:
         _shown_start(run.started_at) if run.started_at else "",
         shown_duration(run.duration_s(now)) if run.started_at else "",
         shown_path(Path(run.orchfile)) if run.orchfile else "",
-        run.reason or counts,
+        "; ".join((run.reason or counts, *run.faults)),
         shown_cost(run.cost_usd or None, run.unpriced_turns),
         "simulated" if run.simulated else "",
     )
@@ -86,17 +88,42 @@ def record_lines(record: RunRecord, encoding: str | None, now: float) -> list[Li
         story.tell(numbered.event)
     glyphs = glyphs_for(encoding)
     if story.run is None:
-        return [((f"run {record.summary.id} {record.summary.state} before it had a plan", ""),)]
+        return [((_unrecorded(record.summary), ""),)]
+    if record.summary.state == "died":
+        story.give_up()
+    elif record.summary.state == "running":
+        story.fate = "goes on"
     when = now if record.summary.state == "running" else record.summary.last_at
     cells = min(max((len(leaf.id) for leaf in story.leaves), default=0), _ID_CELLS)
-    rows = [_row(row_of(leaf, story, when, glyphs), cells) for leaf in story.leaves]
+    rows = [line for leaf in story.told for line in _leaf_lines(leaf, story, when, glyphs, cells)]
     place: Line = ((f"{shown_path(record.summary.folder.path)}/", "dim"),)
     ending = [line for line in summary(story, glyphs, when) if not _points_here(line)]
     return [header(story.run, story, glyphs), *rows, *ending, place]
 
 
+def _unrecorded(run: RunSummary) -> str:
+    if run.state == "running":
+        return f"run {run.id} is starting: nothing of it is recorded yet"
+    return f"run {run.id} {run.state}, and nothing of it was recorded (was the disk full?)"
+
+
+def _leaf_lines(
+    leaf: Leaf, story: Story, now: float, glyphs: Glyphs, id_cells: int
+) -> Iterator[Line]:
+    yield _row(_still(leaf, story, now, glyphs), id_cells)
+    for text in handled_text(leaf):
+        yield ((f"   {'':<{id_cells}}  ! {text}", "yellow"),)
+
+
+def _still(leaf: Leaf, story: Story, now: float, glyphs: Glyphs) -> Row:
+    """*leaf*'s row where nothing moves, and where what an agent writes is not known."""
+    still = replace(glyphs, spinner=glyphs.states["running"])
+    row = row_of(leaf, story, now, still)
+    return row if leaf.ended else replace(row, note="")
+
+
 def _row(row: Row, id_cells: int) -> Line:
-    text = f"{row.id:<{id_cells}}  {row.time:<6}{row.cost:<8}{row.text}"
+    text = f"{row.id:<{id_cells}}  {row.time:<6}{row.cost:<8}{row.marked_text}"
     note = f"  {row.note}" if row.note else ""
     return (
         (f" {row.glyph} ", row.style),

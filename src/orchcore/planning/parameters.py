@@ -90,16 +90,12 @@ def validated(
         if raw is UNSET:
             values[spec.name] = spec.default
             continue
-        if reads := reads_stdin(spec, raw):
-            readers += [option_name(spec.name)] * reads
-        if reads and len(readers) > 1:
-            problems.append(_read_twice(readers, spec))
-            continue
+        readers += [said] * reads_stdin(spec, raw)
         try:
             values[spec.name] = read_value(spec, raw)
         except (ValidationError, OSError, UnicodeDecodeError) as error:
             problems.append(_invalid(spec, said, raw, error))
-    return values, tuple(problems)
+    return values, (*problems, *_read_twice(readers))
 
 
 def _strangers(specs: tuple[ParameterSpec, ...], given: Iterable[str]) -> Iterator[Problem]:
@@ -223,10 +219,11 @@ def _missing(spec: ParameterSpec) -> Problem:
     )
 
 
-def _read_twice(readers: list[str], spec: ParameterSpec) -> Problem:
-    message = f"{' and '.join(readers)} read the standard input, which can be read only once"
-    hint = f"write it to a file first:   {readers[-1]} @FILE"
-    return Problem("parameter", message, spec.where, (hint,))
+def _read_twice(readers: list[str]) -> Iterator[Problem]:
+    if len(readers) > 1:
+        message = f"{' and '.join(readers)} read the standard input, which can be read only once"
+        hint = f"write it to a file first:   {readers[-1]} @FILE"
+        yield Problem("parameter", message, None, (hint,))
 
 
 def _default_problem(spec: ParameterSpec) -> Iterator[Problem]:

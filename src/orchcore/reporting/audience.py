@@ -17,6 +17,7 @@ from typing import Protocol, Self
 
 from orchcore.events import AgentSaid, Event, TextWritten, ThinkingWritten, Warned
 
+_LOOK_S = 0.005
 _EVENT_BYTES = 1000
 """What an event is taken to weigh besides the text in it."""
 
@@ -82,7 +83,7 @@ class Audience:
             seat.put(event)
 
     def settle(self, timeout_s: float = 1.0) -> bool:
-        """Waits until all that was published is taken in; say so before you ask a question.
+        """Waits until all that was published is shown; do so before somebody is asked something.
 
         Returns:
             Whether that happened within *timeout_s*.
@@ -120,7 +121,8 @@ class _Seat:
         self._observer = observer
         self._limit_bytes, self._batch_s, self._tick_s = limit_bytes, batch_s, tick_s
         self._mail: deque[Event] = deque()
-        self._woken, self._leaving, self._idle = Flag(), Flag(), Flag()
+        self._woken, self._leaving = Flag(), Flag()
+        self._rounds = 0
         self._put_bytes = self._taken_bytes = 0
         self._missed = self._missed_told = 0
         self._open = True
@@ -138,15 +140,17 @@ class _Seat:
         self._put_bytes += weight
         self._mail.append(event)
         if not self._woken.is_set():
-            self._idle.clear()
             self._woken.set()
 
     def settle(self, deadline: float) -> bool:
-        """Whether the mailbox was emptied before *deadline* (monotonic seconds)."""
-        while self._open and self._put_bytes != self._taken_bytes:
+        """Whether all in the mailbox was drawn before *deadline* (monotonic seconds)."""
+        # the round that goes on may be past its drawing: the next one has all that is to be drawn
+        drawn = self._rounds + 2
+        while self._open and (self._put_bytes != self._taken_bytes or self._rounds < drawn):
             if time.monotonic() >= deadline:
                 return False
-            self._idle.wait(0.02)
+            self._woken.set()
+            time.sleep(_LOOK_S)
         return True
 
     def leave(self) -> None:
@@ -187,7 +191,6 @@ class _Seat:
         finally:
             self._open = False
             self._mail.clear()
-            self._idle.set()
             self._close_observer()
 
     def _take_all(self) -> None:
@@ -202,7 +205,7 @@ class _Seat:
                 Warned(time.time(), f"{missed} messages of agents came too fast to be shown")
             )
         self._observer.tick()
-        self._idle.set()
+        self._rounds += 1
 
     def _close_observer(self) -> None:
         if self._error is None:

@@ -130,7 +130,8 @@ class ConsoleDisplay:
     def _note(self, event: Event) -> None:
         match event:
             case RunStarted():
-                self._due.append(header(event, self._story, self._glyphs))
+                cells = self._size().width - 1
+                self._due.append(header(event, self._story, self._glyphs, cells))
             case InstanceEnded():
                 self._due.append(self._story.leaf(event.node))
             case NodeEnded():

@@ -63,7 +63,8 @@ def row_line(row: Row, id_cells: int, width: int) -> Line:
     left = cells - sum(cells_of(text) for text, _ in pieces)
     note = row.note if width >= _NOTE_FROM and cells_of(row.note) < left // 2 else ""
     room = left - (cells_of(note) + 2 if note else 0)
-    text = _clip(clean_line(row.text), room)
+    mark = f" {row.mark}" if row.mark and row.text else row.mark
+    text = _clip(clean_line(row.text), room - cells_of(mark)) + _clip(mark, room)
     pieces.append((text, "dim" if row.style == "dim" else ""))
     if note:
         pieces.append((" " * (left - cells_of(text) - cells_of(note)) + note, "dim"))

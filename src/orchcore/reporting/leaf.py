@@ -18,7 +18,7 @@ from orchcore.events import (
     TurnStarted,
     UsageReported,
 )
-from orchcore.results import NodeState
+from orchcore.results import Failure, NodeState
 
 FINAL: frozenset[NodeState] = frozenset(
     {"passed", "failed", "blocked", "skipped", "partial", "reused", "cancelled", "paused"}
@@ -55,6 +55,8 @@ class Leaf:
     Attributes:
         attempt: The current attempt, from 1; 0 before the first.
         attempts: How many there may be, once a retry told.
+        started_at: When it started, later by each wait for a free slot: such waits count for
+            nothing.
         said_at: The last sign of life of a running turn.
         idle_limit_s: Silence that ends that turn, if known.
         activity: What it does now: ``Editing src/auth.py``.
@@ -64,6 +66,7 @@ class Leaf:
         retry: The retry it waits for.
         limited: Whether its account is held by a rate limit.
         limited_until: When that ends, if known.
+        failures: Of turns, steps and commands of this attempt, by name.
         end: Its last event.
     """
 
@@ -86,7 +89,9 @@ class Leaf:
     turns: int = 0
     unpriced_turns: int = 0
     simulated: bool = False
+    failures: dict[str, Failure] = field(default_factory=dict[str, Failure])
     end: InstanceEnded | NodeEnded | None = None
+    _queued_at: float | None = None
     _spent_usd: float | None = None
     _running_usd: dict[str, float | None] = field(default_factory=dict[str, float | None])
 
@@ -104,10 +109,17 @@ class Leaf:
         return self.state in FINAL
 
     def elapsed_s(self, now: float) -> float:
-        """How long it runs or ran; 0 before its start."""
+        """How long it works or worked, waits for slots left out; 0 before its start."""
         if self.end is not None:
             return self.end.duration_s
-        return max(now - self.started_at, 0.0) if self.started_at is not None else 0.0
+        if self.started_at is None:
+            return 0.0
+        return max((now if self._queued_at is None else self._queued_at) - self.started_at, 0.0)
+
+    @property
+    def queued(self) -> bool:
+        """Whether all that it does waits for a free slot."""
+        return self._queued_at is not None
 
     def idle_s(self, now: float) -> float:
         """How long its running turn has said nothing; 0 when no turn runs."""
@@ -120,7 +132,17 @@ class Leaf:
         self.started_at = at if self.started_at is None else self.started_at
         self.retry = None
         self.activity = self.wrote = ""
+        self.failures.clear()
         self._release()
+
+    def queue(self, at: float, *, waits: bool) -> None:
+        """All that it does waits for a free slot from now on, or no longer."""
+        if waits:
+            self.state, self._queued_at = "waiting", at
+        elif self._queued_at is not None:
+            if self.started_at is not None:
+                self.started_at += at - self._queued_at
+            self.state, self._queued_at = "running", None
 
     def start_turn(self, turn: TurnStarted) -> None:
         """An agent process is about to start."""
@@ -136,6 +158,7 @@ class Leaf:
 
     def end_turn(self, turn: TurnEnded) -> None:
         """An agent process is gone: its price is final, known or not."""
+        self.note_failure(turn.turn, turn.failure)
         self._running_usd.pop(turn.turn, None)
         self.turns += 1
         self.simulated |= turn.simulated
@@ -146,6 +169,12 @@ class Leaf:
         if not self._running_usd:
             self.said_at = None
         self.activity = self.wrote = ""
+
+    def note_failure(self, what: str, failure: Failure | None) -> None:
+        """*what* failed, if it did; one that a failed turn let fail as well is not told twice."""
+        cut = failure is None or failure.kind in {"cancelled", "skipped"}
+        if failure is not None and not cut and failure not in self.failures.values():
+            self.failures[what] = failure
 
     def hear(self, at: float, turn: str, said: AgentEvent) -> None:
         """The agent of *turn* said something."""
@@ -175,8 +204,7 @@ class Leaf:
         """Nothing more happens to it. Sums that *end* tells win over what was counted here."""
         self.state = end.state if end.state in FINAL else "failed"
         self.end = end
-        self.retry = None
-        self.said_at = None
+        self.retry = self.said_at = self._queued_at = None
         self.question = ""
         self.limited = False
         self.simulated |= end.simulated

@@ -15,6 +15,7 @@ from orchcore.events import (
     LoopSuspected,
     NodeEnded,
     Printed,
+    Queued,
     RetryScheduled,
     RunStarted,
     StopRequested,
@@ -31,7 +32,16 @@ from orchcore.reporting.streams import Outlet
 from orchcore.reporting.styled import Line, Style, painted, painted_lines, wants_colour
 from orchcore.reporting.summary import summary
 from orchcore.reporting.transcript import Transcript
-from orchcore.reporting.wording import header, limit_text, loop_text, reason_of, retry_text, row_of
+from orchcore.reporting.wording import (
+    handled_text,
+    header,
+    limit_text,
+    loop_text,
+    reason_of,
+    retry_text,
+    row_of,
+    waiting_text,
+)
 
 _BUSY_NAMED = 5
 """How many running nodes a heartbeat names."""
@@ -68,6 +78,8 @@ class PlainDisplay:
         self._transcripts: dict[str, Transcript] = {}
         self._id_cells = 0
         self._due: list[str] = []
+        self._fresh: dict[str, int] = {}
+        self._held: set[str] = set()
         self._wrote_at = clock()
 
     def on_event(self, event: Event) -> None:
@@ -78,6 +90,8 @@ class PlainDisplay:
                 self._hear(event)
             case AttemptStarted():
                 self._start(event)
+            case Queued():
+                self._queue(event)
             case InstanceEnded():
                 self._finish(event.at, self._story.leaf(event.node))
             case NodeEnded():
@@ -95,6 +109,7 @@ class PlainDisplay:
         now = self._clock()
         if self._due:
             text, self._due = "".join(self._due), []
+            self._fresh.clear()
             self._wrote_at = now
             self._outlet.write(text)
         elif now - self._wrote_at >= self._heartbeat_s and self._is_on():
@@ -146,7 +161,8 @@ class PlainDisplay:
             case Printed():
                 self._tell_print(event)
             case StopRequested():
-                self._warn_line(event.at, f"stopping: {event.reason}")
+                text = "killing what has not ended" if event.forced else "stopping"
+                self._warn_line(event.at, f"{text}: {event.reason}")
             case _:
                 self._note(event)
 
@@ -165,9 +181,29 @@ class PlainDisplay:
             self._transcripts.setdefault(node, Transcript()).note(event)
 
     def _start(self, event: AttemptStarted) -> None:
+        self._fresh[event.node] = len(self._due)
+        self._tell_start(event.at, self._story.leaf(event.node))
+
+    def _tell_start(self, at: float, leaf: Leaf) -> None:
+        text = f"attempt {leaf.attempt} started" if leaf.attempt > 1 else "started"
+        self._change(at, self._glyphs.states["running"], "cyan", leaf, text)
+
+    def _queue(self, event: Queued) -> None:
+        """What waits before it does anything is said to wait now, and to start when it may."""
         leaf = self._story.leaf(event.node)
-        text = f"attempt {event.attempt} started" if event.attempt > 1 else "started"
-        self._change(event.at, self._glyphs.states["running"], "cyan", leaf, text)
+        if event.waits and leaf.id in self._fresh:
+            self._held.add(leaf.id)
+            self._change(
+                event.at,
+                self._glyphs.states["waiting"],
+                "dim",
+                leaf,
+                waiting_text(leaf, self._story),
+            )
+            self._due[self._fresh[leaf.id]] = self._due.pop()
+        elif not event.waits and leaf.id in self._held:
+            self._held.remove(leaf.id)
+            self._tell_start(event.at, leaf)
 
     def _tell_stall(self, event: AgentStalled) -> None:
         leaf = self._story.leaf(event.node)
@@ -196,12 +232,15 @@ class PlainDisplay:
 
     def _tell_end(self, at: float, leaf: Leaf) -> None:
         row = row_of(leaf, self._story, at, self._glyphs)
-        figures = "  ".join(filter(None, (row.time, row.cost, row.text)))
+        figures = f"{row.time:<5}  {'  '.join(filter(None, (row.cost, row.marked_text)))}"
         where = f"  {row.note}" if row.note else ""
         self._change(at, row.glyph, STATE_STYLE[leaf.state], leaf, f"{figures}{where}")
 
     def _finish(self, at: float, leaf: Leaf) -> None:
         self._tell_end(at, leaf)
+        if self._verbose:
+            for text in handled_text(leaf):
+                self._change(at, "!", "yellow", leaf, text)
         transcript = self._transcripts.pop(leaf.id, None)
         if transcript is not None and (self._verbose or leaf.state == "failed"):
             self._print_block(at, leaf, transcript)

@@ -43,12 +43,13 @@ def _lines(story: Story) -> Iterator[str]:
     tally = ", ".join(f"{count} {state}" for state, count in story.tally().items())
     cost = shown_cost(story.cost_usd(), story.unpriced_turns())
     facts = [f"{tally} in {shown_duration(story.elapsed_s(0.0))}", cost]
+    facts += map(_cell, story.ended.faults if story.ended else ())
     if story.simulated():
         facts.append("**simulated**: the demo agent made its answers up")
     name = story.run.orchfile if story.run else "run"
     yield from (f"### orchcore: {_cell(name)}", "", " · ".join(filter(None, facts)), "")
     yield from ("| | node | time | cost | |", "|---|---|---|---|---|")
-    leaves = list(story.leaves)
+    leaves = list(story.told)
     yield from (_row(leaf, story) for leaf in islice(leaves, _ROWS))
     if len(leaves) > _ROWS:
         yield f"| | and {len(leaves) - _ROWS} more | | | |"

@@ -7,8 +7,8 @@ the plan did not draw are taken as they come: a display never fails a run.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
 
 from orchcore.events import (
     AgentSaid,
@@ -21,6 +21,7 @@ from orchcore.events import (
     NodeDrawn,
     NodeEnded,
     NodeExpanded,
+    Queued,
     RetryScheduled,
     RunEnded,
     RunStarted,
@@ -32,12 +33,16 @@ from orchcore.events import (
     Warned,
 )
 from orchcore.reporting.leaf import Leaf
+from orchcore.results import NodeState, counted_states
 
 TALLIED = (
     "passed", "reused", "partial", "failed", "blocked", "skipped", "cancelled", "paused",
     "running", "waiting",
 )  # fmt: skip
 """States in the order in which they are counted out."""
+
+type Fate = Literal["unknown", "goes on", "died"]
+"""What is known from elsewhere of a run whose last event was not told."""
 
 _SHARED = frozenset({"blocked", "skipped", "cancelled", "paused"})
 """Ends of a node that are also the ends of its instances that never started."""
@@ -50,11 +55,13 @@ class NodeStory:
     Attributes:
         own: The node itself; what is shown until it has instances.
         instances: By id, in their order; empty outside a fan-out.
+        expanded: Whether it was told that these are all.
     """
 
     drawn: NodeDrawn
     own: Leaf
     instances: dict[str, Leaf] = field(default_factory=dict[str, Leaf])
+    expanded: bool = False
     end: NodeEnded | None = None
 
     @property
@@ -63,11 +70,21 @@ class NodeStory:
         return tuple(self.instances.values()) or (self.own,)
 
     @property
-    def tolerated(self) -> bool:
-        """Whether failures in it leave the run green: optional, or its quorum passed."""
-        if self.drawn.optional or (self.end is not None and self.end.optional):
-            return True
-        return self.end is not None and bool(self.instances) and self.end.state == "passed"
+    def told(self) -> tuple[Leaf, ...]:
+        """``leaves``, and itself where it is partial or its instances do not tell why it failed."""
+        state = self.own.state
+        instances: list[NodeState] = [leaf.state for leaf in self.instances.values()]
+        failure = self.end.failure if self.end is not None else None
+        by_quorum = state == "failed" and failure is not None and failure.kind == "quorum"
+        by_itself = state in counted_states(state, instances)[len(instances) :]
+        return (*self.leaves, self.own) if instances and (by_quorum or by_itself) else self.leaves
+
+    def awaited_by(self, label: str) -> str:
+        """What an instance with *label* (``:codex``) waits for; empty if that has ended."""
+        element = self.instances.get(f"{self.drawn.id}{label}") if label else None
+        if element is not None:
+            return "" if element.ended else element.id
+        return f"{self.drawn.id}:*" if self.drawn.fan else self.drawn.id
 
 
 @dataclass(slots=True)
@@ -78,13 +95,15 @@ class Story:
         run: The first event; ``None`` before it.
         nodes: By id, in plan order.
         ended: The last event; ``None`` while the run goes on.
-        stop: Why the run is being ended early, if it is.
+        fate: What is known of it while it has not ended.
+        stop: Why the run is being ended early, if it is: the first reason that was given.
         warnings: In the order they came.
     """
 
     run: RunStarted | None = None
     nodes: dict[str, NodeStory] = field(default_factory=dict[str, NodeStory])
     ended: RunEnded | None = None
+    fate: Fate = "unknown"
     stop: StopRequested | None = None
     warnings: list[Warned] = field(default_factory=list[Warned])
     _by_id: dict[str, Leaf] = field(default_factory=dict[str, Leaf])
@@ -99,10 +118,20 @@ class Story:
     def leaves(self) -> Iterator[Leaf]:
         """All that is shown, in plan order."""
         for node in self.nodes.values():
-            if node.instances:
-                yield from node.instances.values()
-            else:
-                yield node.own
+            yield from node.leaves
+
+    @property
+    def told(self) -> Iterator[Leaf]:
+        """``leaves``, and the fan-outs that came to something that their instances do not tell."""
+        for node in self.nodes.values():
+            yield from node.told
+
+    def give_up(self) -> None:
+        """The run's process died: what had not ended never will."""
+        self.fate = "died"
+        for leaf in self.leaves:
+            if not leaf.ended:
+                leaf.state = "cancelled"
 
     def leaf(self, leaf_id: str) -> Leaf:
         """The node or instance *leaf_id*, made up where the plan did not draw it."""
@@ -113,19 +142,26 @@ class Story:
         return self.nodes[leaf.node]
 
     def awaited(self, leaf: Leaf) -> tuple[str, ...]:
-        """What *leaf* still waits for: ``review:*`` for a fan-out; empty when it is ready."""
-        needs = (self.nodes.get(need) for need in self.node_of(leaf).drawn.needs)
+        """What *leaf* still waits for: ``review:*`` for a fan-out; empty when it is ready.
+
+        Once the instances of its own node are known, all that it shares with them is there: what
+        it still waits for is the element with its own label.
+        """
+        node = self.node_of(leaf)
+        needs = (self.nodes.get(need) for need in node.drawn.needs)
+        label = leaf.id.removeprefix(node.drawn.id) if node.expanded else ""
         return tuple(
-            f"{node.drawn.id}:*" if node.drawn.fan else node.drawn.id
-            for node in needs
-            if node is not None and node.end is None
+            awaited
+            for need in needs
+            if need is not None and need.end is None and (awaited := need.awaited_by(label))
         )
 
     def tally(self) -> dict[str, int]:
-        """How many leaves are in each state, in the order of ``TALLIED``, zeros left out."""
-        counts: Mapping[str, int] = (
-            self.ended.states if self.ended else Counter(leaf.state for leaf in self.leaves)
-        )
+        """How many are in each state, in the order of ``TALLIED``, zeros left out.
+
+        Leaves count, and fan-outs that came to something that no instance tells.
+        """
+        counts: Mapping[str, int] = self.ended.states if self.ended else self._counts()
         others = (state for state in counts if state not in TALLIED)
         return {state: counts[state] for state in (*TALLIED, *others) if counts.get(state)}
 
@@ -153,6 +189,15 @@ class Story:
         if self.ended is not None:
             return self.ended.duration_s
         return max(now - self.run.at, 0.0) if self.run else 0.0
+
+    def _counts(self) -> Counter[str]:
+        return Counter(
+            state
+            for node in self.nodes.values()
+            for state in counted_states(
+                node.own.state, [leaf.state for leaf in node.instances.values()]
+            )
+        )
 
     def _unforeseen(self, leaf_id: str) -> Leaf:
         node_id, _, label = leaf_id.partition(":")
@@ -184,6 +229,7 @@ class Story:
     def _expand(self, event: NodeExpanded) -> None:
         self.leaf(event.node)
         node = self.nodes[event.node]
+        node.expanded = True
         for instance in event.instances:
             self._add_instance(node, instance)
 
@@ -202,7 +248,7 @@ class Story:
         self.ended = event
 
     def _stop(self, event: StopRequested) -> None:
-        self.stop = event
+        self.stop = event if self.stop is None else replace(event, reason=self.stop.reason)
 
     def _warn(self, event: Warned) -> None:
         self.warnings.append(event)
@@ -212,6 +258,9 @@ class Story:
 
     def _retry(self, event: RetryScheduled) -> None:
         self.leaf(event.node).schedule_retry(event)
+
+    def _queue(self, event: Queued) -> None:
+        self.leaf(event.node).queue(event.at, waits=event.waits)
 
     def _end_instance(self, event: InstanceEnded) -> None:
         self.leaf(event.node).finish(event)
@@ -230,7 +279,9 @@ class Story:
         self.leaf(event.node).activity = f"{sign}{event.label}"
 
     def _end_step(self, event: SubStepEnded) -> None:
-        self.leaf(event.node).activity = ""
+        leaf = self.leaf(event.node)
+        leaf.activity = ""
+        leaf.note_failure(event.path, event.failure)
 
     def _ask(self, event: ApprovalAsked) -> None:
         leaf = self.leaf(event.node)
@@ -252,6 +303,7 @@ class Story:
         NodeExpanded: _expand,
         AttemptStarted: _start_attempt,
         RetryScheduled: _retry,
+        Queued: _queue,
         InstanceEnded: _end_instance,
         NodeEnded: _end_node,
         TurnStarted: _start_turn,

@@ -3,21 +3,21 @@
 The tally and the command to go on with come last, because the end of a terminal is what is read.
 """
 
-import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from orchcore.errors import shown_path
-from orchcore.events import RunStarted
+from orchcore.errors import shell_word, shown_path
+from orchcore.events import Ended, RunStarted
 from orchcore.reporting.figures import shown_cost, shown_duration
 from orchcore.reporting.glyphs import STATE_STYLE, Glyphs
 from orchcore.reporting.leaf import Leaf
 from orchcore.reporting.sanitize import clean_lines, harmless_in_logs
-from orchcore.reporting.story import NodeStory, Story
+from orchcore.reporting.story import Fate, NodeStory, Story
 from orchcore.reporting.styled import Line, Style
-from orchcore.reporting.wording import reason_of
+from orchcore.reporting.wording import ended_text, reason_of
 from orchcore.results import NodeState
 
+_DETAIL_LINES = 40
 _LAST_LINES = 15
 _TRACE_LINES = 20
 _BLOCKS = 10
@@ -30,6 +30,12 @@ _TOLD_STATES: tuple[NodeState, ...] = (
     "cancelled",
     "paused",
 )
+_WORKED = frozenset({"passed", "failed", "partial", "cancelled"})
+_UNENDED: Mapping[Fate, str] = {
+    "unknown": "the run did not come to its end",
+    "goes on": "still running",
+    "died": "its process died before the run ended",
+}
 
 
 def summary(story: Story, glyphs: Glyphs, now: float) -> list[Line]:
@@ -41,9 +47,12 @@ def summary(story: Story, glyphs: Glyphs, now: float) -> list[Line]:
         now: Unix seconds; counts only while the run has not ended.
     """
     lines: list[Line] = [()]
-    failed = [leaf for leaf in told_leaves(story) if leaf.state == "failed"]
-    for leaf in failed[:_BLOCKS]:
-        lines += [*_failure_block(leaf, story, glyphs), ()]
+    failed = [(leaf, leaf.end) for leaf in story.told if leaf.state == "failed" and leaf.end]
+    for leaf, end in failed[:_BLOCKS]:
+        lines += [*_failure_block(leaf, end, story, glyphs), ()]
+    if len(failed) > _BLOCKS:
+        lines.append(((f"{len(failed) - _BLOCKS:,} more failed; they are listed below", "red"),))
+        lines.append(())
     lines += _state_rows(story)
     lines.append(_tally(story, glyphs, now))
     if story.run is not None and story.run.run:
@@ -55,30 +64,11 @@ def _show_command(run: RunStarted) -> str:
     """What shows *run* again when it is typed here, where it was not started perhaps."""
     folder = Path(run.orchfile).resolve().parent
     found_from_here = Path.cwd().is_relative_to(folder)
-    named = "" if found_from_here else f" -f {shlex.quote(shown_path(folder))}"
-    return f"orchcore show {shlex.quote(run.run)}{named}"
+    named = "" if found_from_here else f" -f {shell_word(shown_path(folder))}"
+    return f"orchcore show {shell_word(run.run)}{named}"
 
 
-def told_leaves(story: Story) -> Iterator[Leaf]:
-    """Each leaf once, and with them the fan-outs that failed for a reason of their own."""
-    for node in story.nodes.values():
-        yield from node.leaves
-        if node.instances and node.end is not None and _failed_itself(node):
-            yield node.own
-
-
-def _failed_itself(node: NodeStory) -> bool:
-    if node.own.state not in {"failed", "partial"}:
-        return False
-    failure = node.end.failure if node.end else None
-    by_quorum = failure is not None and failure.kind == "quorum"
-    return by_quorum or not any(leaf.state == "failed" for leaf in node.instances.values())
-
-
-def _failure_block(leaf: Leaf, story: Story, glyphs: Glyphs) -> Iterator[Line]:
-    end = leaf.end
-    if end is None:
-        return
+def _failure_block(leaf: Leaf, end: Ended, story: Story, glyphs: Glyphs) -> Iterator[Line]:
     facts = [f"attempt {end.attempt}", shown_duration(end.duration_s)]
     if leaf.simulated:
         facts.append("simulated")
@@ -89,12 +79,14 @@ def _failure_block(leaf: Leaf, story: Story, glyphs: Glyphs) -> Iterator[Line]:
         (f" failed ({', '.join(facts)}) {rule}", "red"),
     )
     yield ((f"  {reason_of(leaf) or 'no reason was given'}", ""),)
+    told = clean_lines(end.failure.detail if end.failure is not None else "", _DETAIL_LINES)
+    yield from _quoted("    ", told[1:], "")
     where = story.node_of(leaf).drawn.where
     if where:
         yield ((f"  at {where}", "dim"),)
     yield from _quoted(f"  {glyphs.bar} ", [*clean_lines(end.trace, _TRACE_LINES)], "")
     if end.last_lines:
-        yield (("  last lines of the agent:", "dim"),)
+        yield (("  last lines:", "dim"),)
         last = [line for text in end.last_lines for line in clean_lines(text)][-_LAST_LINES:]
         yield from _quoted(f"  {glyphs.bar} ", last, "dim")
     if end.folder:
@@ -108,7 +100,7 @@ def _quoted(margin: str, lines: Sequence[str], style: Style) -> Iterator[Line]:
 
 
 def _state_rows(story: Story) -> Iterator[Line]:
-    told = [leaf for leaf in told_leaves(story) if leaf.state in _TOLD_STATES]
+    told = [leaf for leaf in story.told if leaf.state in _TOLD_STATES]
     width = min(max((len(leaf.id) for leaf in told), default=0), 40)
     for state in _TOLD_STATES:
         alike = [leaf for leaf in told if leaf.state == state]
@@ -131,11 +123,11 @@ def _state_row(name: tuple[str, Style], leaf: Leaf, story: Story, width: int) ->
 
 def _short_reason(leaf: Leaf, story: Story) -> str:
     node = story.node_of(leaf)
-    reason = reason_of(leaf)
+    reason = reason_of(leaf) if leaf.end is not None else ended_text(leaf, story)
     if not reason and leaf.state == "blocked":
         reason = f"needs {', '.join(_not_passed(node, story))}"
-    if leaf.state == "failed" and node.tolerated:
-        reason += " (optional)" if node.drawn.optional else " (enough of its siblings passed)"
+    if leaf.state in {"failed", "partial"} and node.drawn.optional:
+        reason += " (optional)"
     return harmless_in_logs(reason)
 
 
@@ -154,13 +146,16 @@ def _tally(story: Story, glyphs: Glyphs, now: float) -> Line:
         _slowest(story),
         "SIMULATED: the demo agent made its answers up" if story.simulated() else "",
         f"stopped early: {story.stop.reason}" if story.stop else "",
-        "" if story.ended else "the run did not come to its end",
+        *(story.ended.faults if story.ended else (_UNENDED[story.fate],)),
     ]
     return ((f" {glyphs.dot} ".join(filter(None, parts)), _verdict_style(story)),)
 
 
 def _slowest(story: Story) -> str:
-    ran = [leaf for leaf in story.leaves if leaf.end is not None and leaf.end.duration_s > 0]
+    """Which worked longest: what ended without work, or waited for a person, is no candidate."""
+    ran = [leaf for leaf in story.leaves if leaf.state in _WORKED and leaf.end is not None]
+    ran = [leaf for leaf in ran if leaf.elapsed_s(0.0) > 0]
+    ran = [leaf for leaf in ran if story.node_of(leaf).drawn.role != "gate"]
     if len(ran) < 2:
         return ""
     slowest = max(ran, key=lambda leaf: leaf.elapsed_s(0.0))
@@ -168,6 +163,8 @@ def _slowest(story: Story) -> str:
 
 
 def _verdict_style(story: Story) -> Style:
-    if story.ended is None or story.ended.exit_code not in {0, 10}:
+    if story.ended is None:
+        return "bold yellow" if story.fate == "goes on" else "bold red"
+    if story.ended.exit_code not in {0, 10}:
         return "bold red"
-    return "bold green" if story.ended.exit_code == 0 and not story.simulated() else "bold yellow"
+    return "bold green" if not (story.ended.exit_code or story.simulated()) else "bold yellow"

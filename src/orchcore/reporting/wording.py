@@ -1,6 +1,7 @@
 """The words of a row: what each node or instance is said to do, in every mode the same."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class Row:
         time: Empty for what has not started.
         cost: Empty for what cost nothing, or nothing known.
         note: For the right margin; the first thing left out when it is narrow.
+        mark: Follows the text, and is kept when that is cut.
     """
 
     glyph: str
@@ -41,18 +43,31 @@ class Row:
     cost: str
     text: str
     note: str = ""
+    mark: str = ""
+
+    @property
+    def marked_text(self) -> str:
+        """Text and mark."""
+        return " ".join(filter(None, (self.text, self.mark)))
 
 
-def header(run: RunStarted, story: Story, glyphs: Glyphs) -> Line:
-    """``orchcore 0.1 · orchfile.py · 6 phases, 8 instances · -j 4 · run 7f3c``."""
+def header(run: RunStarted, story: Story, glyphs: Glyphs, cells: int | None = None) -> Line:
+    """``orchcore 0.1 · orchfile.py · 6 phases, 8 instances · -j 4 · run 7f3c``.
+
+    In less than *cells* it says less, but never leaves the run out.
+    """
     phases, leaves = len(story.nodes), sum(1 for _ in story.leaves)
     size = counted(phases, "phase")
     if leaves != phases:
         size += f", {counted(leaves, 'instance')}"
     orchfile = shown_path(Path(run.orchfile))
-    parts = [orchfile, size, f"-j {run.jobs}" if run.jobs else "", f"run {run.run}"]
-    dot = f" {glyphs.dot} "
-    return (("orchcore", "bold"), (f" {_version()}{dot}", ""), (dot.join(filter(None, parts)), ""))
+    jobs, run_id = f"-j {run.jobs}" if run.jobs else "", f"run {run.run}"
+    dot, name = f" {glyphs.dot} ", f" {_version()}"
+    for parts in ((orchfile, size, jobs, run_id), (orchfile, run_id), (run_id,)):
+        text = dot.join(filter(None, (name, *parts)))
+        if cells is None or len("orchcore") + len(text) <= cells:
+            break
+    return (("orchcore", "bold"), (text, ""))
 
 
 def row_of(leaf: Leaf, story: Story, now: float, glyphs: Glyphs) -> Row:
@@ -77,9 +92,15 @@ def ended_text(leaf: Leaf, story: Story) -> str:
     """What came of *leaf*, in one line: its result in a few words, or why there is none."""
     end = leaf.end
     if end is None:
-        return f"not run: {leaf.node} {leaf.state}" if leaf.id != leaf.node else ""
-    mark = "(simulated)" if leaf.simulated else ""
-    return " ".join(filter(None, (_outcome(leaf, story), mark)))
+        return _unended_text(leaf, story)
+    return " ".join(filter(None, (_outcome(leaf, story), _mark(leaf))))
+
+
+def _unended_text(leaf: Leaf, story: Story) -> str:
+    """Of what ended without an event of its own: with its node, or with the run's process."""
+    if story.fate == "died":
+        return "not run" if leaf.started_at is None else "interrupted: the run's process died"
+    return f"not run: {leaf.node} {leaf.state}" if leaf.id != leaf.node else ""
 
 
 def reason_of(leaf: Leaf) -> str:
@@ -90,10 +111,20 @@ def reason_of(leaf: Leaf) -> str:
     return _first_line(end.reason) or (str(end.failure) if end.failure else "")
 
 
+def handled_text(leaf: Leaf) -> Iterator[str]:
+    """``turn-1 failed (handled): stalled: ...``: what failed in the body of what passed."""
+    if leaf.state == "passed":
+        for what, failure in leaf.failures.items():
+            yield f"{what} failed (handled): {failure}"
+
+
 def waiting_text(leaf: Leaf, story: Story) -> str:
     """``waiting for review:*``, or that it is its turn as soon as there is room."""
-    awaited = story.awaited(leaf)
-    return f"waiting for {', '.join(awaited)}" if awaited else "waiting for a free slot"
+    if leaf.queued:
+        return "waiting for a free slot"
+    if awaited := story.awaited(leaf):
+        return f"waiting for {', '.join(awaited)}"
+    return "waiting for its turn" if leaf.id != leaf.node else "about to start"
 
 
 def cost_text(leaf: Leaf) -> str:
@@ -159,9 +190,14 @@ def _ended_row(leaf: Leaf, story: Story, glyphs: Glyphs) -> Row:
         leaf.id,
         shown_duration(leaf.elapsed_s(0.0)) if timed else "",
         cost_text(leaf),
-        ended_text(leaf, story),
+        _unended_text(leaf, story) if leaf.end is None else _outcome(leaf, story),
         _place(leaf, story),
+        _mark(leaf),
     )
+
+
+def _mark(leaf: Leaf) -> str:
+    return "(simulated)" if leaf.simulated else ""
 
 
 def _place(leaf: Leaf, story: Story) -> str:
