@@ -21,6 +21,7 @@ from orchcore.reporting.story import Story
 from orchcore.reporting.styled import Line, Style
 
 _PLACE = re.compile(r"\.py:\d+")
+_UNTIMED = frozenset({"skipped", "blocked", "paused"})
 _QUIET_S = 3.0
 """Silence that is not worth mentioning."""
 
@@ -183,7 +184,7 @@ def activity_text(leaf: Leaf, glyphs: Glyphs) -> str:
 
 def _ended_row(leaf: Leaf, story: Story, glyphs: Glyphs) -> Row:
     ran = leaf.end is not None and (leaf.started_at is not None or leaf.end.duration_s > 0)
-    timed = ran and leaf.state not in {"skipped", "blocked"} and not leaf.answered_by
+    timed = ran and leaf.state not in _UNTIMED and not leaf.answered_by
     return Row(
         glyphs.states[leaf.state],
         STATE_STYLE[leaf.state],
