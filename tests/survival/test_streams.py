@@ -97,7 +97,7 @@ def _stop_and_go_on(folder: Path) -> None:
         until(lambda: len(trees(room)) == 2, room)
         room.terminal.type(b"\x1a")
         room.terminal.read_until("Stopped", SOON_S)
-        assert states(room) == {"T"}
+        until(lambda: states(room) == {"T"}, room)
         time.sleep(5)
         room.terminal.type(b"fg; echo code=$?.\n")
         until(lambda: "T" not in states(room), room)

@@ -9,7 +9,7 @@ import click
 
 from orchcore.cli.orchfile_command import OrchfileCommand, plan_of
 from orchcore.cli.outcomes import INTERRUPTED
-from orchcore.cli.output import say_problems
+from orchcore.cli.output import outlive_readers, say_problems
 from orchcore.cli.shared_options import TARGETS, OwnProcess, replacing, selecting
 from orchcore.errors import Problem
 from orchcore.planning.plan import Plan
@@ -97,14 +97,16 @@ def run_command(
     plan = plan_of(ctx, complete=True)
     limit = 1 if exitfirst else maxfail
     wishes = Wishes(limit, ctx.params["yes"], ctx.params["progress"], verbose)
-    return _run(plan, wishes, own=isinstance(ctx.find_root().obj, OwnProcess))
+    own = isinstance(ctx.find_root().obj, OwnProcess)
+    if own:
+        outlive_readers()
+    return _run(plan, wishes, own=own)
 
 
 def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
     import asyncio
 
     from orchcore.cli.approving import approver_at
-    from orchcore.cli.output import outlive_readers
     from orchcore.cli.stopping import heeding_signals
     from orchcore.execution.control import Control
     from orchcore.execution.own_loop import run_in_own_loop
@@ -113,8 +115,6 @@ def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
     from orchcore.reporting.plain import PlainDisplay
     from orchcore.reporting.progress import choose
 
-    if own:
-        outlive_readers()
     display = choose(wishes.progress, sys.stdout, sys.stderr, os.environ, verbose=wishes.verbose)
     if own and wishes.progress == "json":
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the display has its own duplicate
