@@ -130,6 +130,16 @@ def test_nothing_outlives_a_foreground_group_killed_with_9(tmp_path: Path) -> No
         assert room.left_after(GONE_WITHIN_S) == []
 
 
+def test_keeper_is_not_meant_by_its_programs_name(tmp_path: Path) -> None:
+    """Its own session, name and command line keep it out of ``pkill`` for the other two."""
+    with started(stand_in(tmp_path), tmp_path) as (_, three):
+        assert os.getsid(three.keeper) == three.keeper
+        keeper = psutil.Process(three.keeper)
+        assert (keeper.name(), "".join(keeper.cmdline())) == ("agents-keeper", "agents-keeper")
+        for other in (three.front, three.orchestrator):
+            assert "harness.stand_in" in psutil.Process(other).cmdline()
+
+
 def test_nothing_outlives_an_orchestrator_that_ends_by_itself(tmp_path: Path) -> None:
     """What an orderly end has overlooked is ended as well, and the exit code stays."""
     with Subreaper(stand_in(tmp_path, "--children", "--exit", "7"), cwd=TESTS) as room:
@@ -152,7 +162,8 @@ def test_polite_signals_do_not_end_the_keeper(tmp_path: Path) -> None:
             os.kill(three.keeper, number)
         os.kill(three.front, signal.SIGUSR1)
         until(lambda: signals(tmp_path) == ["SIGUSR1"], room)
-        until(lambda: psutil.Process(three.keeper).status() == psutil.STATUS_SLEEPING, room)
+        keeper = psutil.Process(three.keeper)
+        until(lambda: keeper.status() == psutil.STATUS_SLEEPING, room)
 
 
 def test_the_keeper_reaps_orphans_while_the_orchestrator_lives(tmp_path: Path) -> None:
@@ -238,10 +249,12 @@ def test_ended_children_inherited_as_ignored_are_seen(tmp_path: Path) -> None:
 
 def test_front_and_keeper_hold_none_of_the_users_files(tmp_path: Path) -> None:
     """``orchcore run | tee`` and locks held open wait for the orchestrator alone."""
-    with started(stand_in(tmp_path), tmp_path) as (_, three):
+    with started(stand_in(tmp_path), tmp_path) as (room, three):
         own = {os.devnull}
         assert set(open_files(three.keeper)) == own
-        assert {link for link in open_files(three.front) if "pidfd" not in link} == own
+        until(
+            lambda: {link for link in open_files(three.front) if "pidfd" not in link} == own, room
+        )
 
 
 def open_files(pid: int) -> list[str]:

@@ -135,8 +135,8 @@ async def main():
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
     trees = Trees()
     own = subprocess.Popen(["sleep", "300"])
-    # Away from session, parent and environment at once, before anybody can look.
-    away = "env -i setsid sh -c '(sh -c \\"echo \\\\$\\\\$ >>pids; exec sleep 300\\" &)'"
+    # Away from session, parent, environment and mark at once, before anybody can look.
+    away = "prlimit --locks=unlimited env -i setsid sh -c '(sh -c \\"echo \\\\$\\\\$ >>pids; exec sleep 300\\" &)'"
     async with started(sh(away), folder, trees) as child:
         await everything(child)
     (pid,) = await pids_in(folder / "pids", 1)

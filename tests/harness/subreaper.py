@@ -20,7 +20,7 @@ import psutil
 from harness.terminal import Terminal
 
 _OVERSEER = Path(__file__).with_name("overseer.py")
-KEEPER_NAME = "orchcore-keeper"
+KEEPER_NAME = "agents-keeper"
 
 
 @dataclass(frozen=True, slots=True)

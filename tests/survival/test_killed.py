@@ -2,49 +2,102 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from harness import hostile
-from harness.subreaper import Subreaper, Three
+from harness.subreaper import Subreaper
 from survival.stage import GONE_WITHIN_S, SOON_S, Project, at_once
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="child subreapers are Linux's"
 )
 
-type Kill = Callable[[Three], None]
-
-KILLS: dict[str, Kill] = {
-    "front": lambda three: os.kill(three.front, signal.SIGKILL),
-    "orchestrator": lambda three: os.kill(three.orchestrator, signal.SIGKILL),
-    "keeper": lambda three: os.kill(three.keeper, signal.SIGKILL),
-    "foreground group": lambda three: os.killpg(os.getpgid(three.front), signal.SIGKILL),
+PARTS: dict[str, tuple[str, ...]] = {
+    "front": ("front",),
+    "orchestrator": ("orchestrator",),
+    "keeper": ("keeper",),
+    "front and orchestrator": ("front", "orchestrator"),
+    "front and keeper": ("front", "keeper"),
+    "keeper and orchestrator": ("keeper", "orchestrator"),
 }
+NAMES: dict[str, tuple[str, ...]] = {
+    "command line": ("-f", "orchcore run"),
+    "program": ("-f", "orchcore"),
+    "interpreter": ("python",),
+}
+ENDS_IN_ORDER = {"front", "keeper", "front and keeper"}
+"""Whose death the orchestrator is told of, with the time to end in order."""
 
 
 def test_nothing_outlives_the_program(tmp_path: Path) -> None:
-    """Ten hostile kinds of tool are gone in five seconds, whichever process was killed."""
-    at_once(*(partial(_kill, whom, tmp_path / whom) for whom in KILLS))
+    """Ten hostile kinds of tool are gone in five seconds, whichever processes were killed."""
+    at_once(*(partial(_kill, whom, tmp_path / whom) for whom in PARTS))
 
 
 def _kill(whom: str, folder: Path) -> None:
+    with _hostile(folder) as (project, room):
+        three = room.three(SOON_S)
+        _kill_all(getattr(three, part) for part in PARTS[whom])
+        assert room.left_after(GONE_WITHIN_S) == [], whom
+    record = project.recorded()
+    if whom in ENDS_IN_ORDER:
+        assert (record["state"], record["exit_code"]) == ("ended", 2), whom
+    else:
+        assert record["state"] == "died", whom
+
+
+def test_nothing_outlives_all_that_were_meant_at_once(tmp_path: Path) -> None:
+    """``kill -9 -GROUP``, ``pkill -9 -s SESSION`` and ``pkill -9 NAME`` miss the keeper."""
+    at_once(
+        partial(_kill_group, tmp_path / "group"),
+        partial(_kill_session, tmp_path / "session"),
+        *(partial(_kill_name, name, tmp_path / name) for name in NAMES),
+    )
+
+
+def _kill_group(folder: Path) -> None:
+    with _hostile(folder) as (_, room):
+        os.killpg(os.getpgid(room.three(SOON_S).front), signal.SIGKILL)
+        assert room.left_after(GONE_WITHIN_S) == []
+
+
+def _kill_session(folder: Path) -> None:
+    with _hostile(folder) as (_, room):
+        session = os.getsid(room.three(SOON_S).front)  # the tests' own: others are in it
+        _kill_all(one.pid for one in room.alive() if one.session == session)
+        assert room.left_after(GONE_WITHIN_S) == []
+
+
+def _kill_name(name: str, folder: Path) -> None:
+    with _hostile(folder) as (_, room):
+        room.three(SOON_S)
+        pgrep = ["pgrep", *NAMES[name]]
+        meant = subprocess.run(pgrep, check=True, capture_output=True, text=True).stdout.split()
+        _kill_all({one.pid for one in room.alive()} & {int(pid) for pid in meant})
+        assert room.left_after(GONE_WITHIN_S) == [], name
+
+
+@contextmanager
+def _hostile(folder: Path) -> Generator[tuple[Project, Subreaper]]:
+    """A run whose agent has started ten hostile tools."""
     project = Project.of("hostile", folder).with_hostile_agent()
     with project.run() as room:
         kinds = project.agents(len(hostile.KINDS), room)
         assert kinds <= {process.pid for process in room.alive()}
-        KILLS[whom](room.three(SOON_S))
-        assert room.left_after(GONE_WITHIN_S) == [], whom
-    record = project.recorded()
-    if whom in ("front", "keeper"):  # the orchestrator was told, and had the time to end in order
-        assert (record["state"], record["exit_code"]) == ("ended", 2), whom
-    else:
-        assert record["state"] == "died", whom
+        yield project, room
+
+
+def _kill_all(pids: Iterable[int]) -> None:
+    for pid in list(pids):
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_exit_status_of_a_killed_program(tmp_path: Path) -> None:
@@ -53,7 +106,7 @@ def test_exit_status_of_a_killed_program(tmp_path: Path) -> None:
         project = Project.of("backing_off", tmp_path / whom)
         with project.run() as room:
             _until_working(room)
-            KILLS[whom](room.three(SOON_S))
+            os.kill(getattr(room.three(SOON_S), whom), signal.SIGKILL)
             assert room.wait(GONE_WITHIN_S) == status
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from orchcore.agents.process_table import Identity, ProcessEntry, ProcessTable
+from orchcore.agents.process_table import MARKER_DIGITS, Identity, ProcessEntry, ProcessTable
 
 
 @dataclass(slots=True, eq=False)
@@ -24,14 +24,14 @@ class Tree:
     """One process started by us and all it started; ``see`` keeps it up to date.
 
     Attributes:
-        marker: The value of its marker variable.
+        marker: What its processes bear in their environment and limits (see ``process_table.mark``).
         root: Number of the process we started, once it was.
         members: Its living processes at the last look.
         adopted: Its zombies that are our own children now, though we did not start them.
         given_up: What could not be ended.
     """
 
-    marker: str = field(default_factory=lambda: uuid4().hex)
+    marker: str = field(default_factory=lambda: uuid4().hex[:MARKER_DIGITS])
     root: int | None = None
     members: tuple[ProcessEntry, ...] = ()
     adopted: tuple[ProcessEntry, ...] = ()

@@ -66,7 +66,7 @@ def _act_on(
         _send(handle, number)
     if number is signal.SIGTSTP:
         _wait_for_stop(orchestrator)
-        if orphans.is_under_job_control(but_for=orchestrator):
+        if orphans.is_under_job_control():
             _stop()
         else:  # ^Z in a container or in ``ssh -t``: no shell would ever continue it
             _send(handle, signal.SIGCONT)

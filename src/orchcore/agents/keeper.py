@@ -3,18 +3,20 @@
 ``guard()`` turns one process into three, each the parent of the next::
 
     front         what the shell started; passes signals down and the exit status up (``front``)
-    keeper        own process group; ends every process below it when the orchestrator is gone
+    keeper        own session and name; ends every process below it when the orchestrator is gone
     orchestrator  front's process group; the only one in which ``guard()`` returns
 
 Orphans fall to the keeper (see ``orphans``), or to front if somebody kills the keeper. Killed
 with SIGKILL, one each:
 
 * the orchestrator: the keeper ends all that is below, and front dies of SIGKILL as well;
-* front, or the terminal's whole foreground group: the keeper sends SIGTERM to the orchestrator
-  if it is still there, SIGKILL after its patience, and ends all that is below;
+* front, or front and orchestrator at once (the foreground group, the session, all that are called
+  orchcore or python): the keeper sends SIGTERM to the orchestrator if it is still there, SIGKILL
+  after its patience, and ends all that is below;
 * the keeper: the kernel sends SIGTERM to the orchestrator, front waits and ends what is left.
 
-Keeper and front at once leave an orchestrator that ends in order, and nobody above it.
+Keeper and front at once leave an orchestrator that ends in order, and nobody above it; all three
+at once, by their numbers, leave the agents.
 
 Rules of this file: the standard library only; no threads, no event loop; front and keeper leave
 through ``os._exit`` and never run a line of their caller. Linux 5.3 or newer; elsewhere
@@ -34,6 +36,8 @@ from typing import Never
 from orchcore.agents import orphans
 from orchcore.agents.front import stand_in_front
 
+NAME = "agents-keeper"
+"""Neither ``pkill orchcore`` nor ``pkill -f python`` means it."""
 _SWEEP_S = 10.0
 _A_LONG_TIME_S = 3600.0
 _BROKEN = 70  # EX_SOFTWARE of sysexits.h: front or keeper had a bug
@@ -151,12 +155,12 @@ def _fork_orchestrator(front: int, patience_s: float, tell: Callable[[bytes], ob
 def _keep(front: int, orchestrator: int, patience_s: float) -> int:
     """The keeper's life until the orchestrator ends; gives the orchestrator's wait status.
 
-    Every signal is blocked and only wakes it up to look around. Its own process group keeps it
-    out of the way of a SIGKILL for the terminal's foreground group.
+    Every signal is blocked and only wakes it up to look around. Its own session and name keep it
+    out of the way of a SIGKILL for a process group, a session, or all that bear a name.
     """
-    os.setpgid(0, 0)
-    with suppress(OSError):  # only people need it
-        Path("/proc/self/comm").write_text("orchcore-keeper")
+    os.setsid()
+    with suppress(OSError):
+        orphans.take_name(NAME)
     deadline: float | None = None
     while (status := orphans.reap().get(orchestrator)) is None:
         now = time.monotonic()

@@ -22,7 +22,7 @@ from typing import Any, cast
 from orchcore.agents.claims import Tree
 from orchcore.agents.launching import launch_failure, reset_ignored_signals
 from orchcore.agents.output import FileOutput, PipeOutput, Sink
-from orchcore.agents.process_table import MARKER
+from orchcore.agents.process_table import MARKER, mark
 from orchcore.agents.tree import Leftover, Trees
 from orchcore.results import Failure, TurnFailed
 
@@ -152,6 +152,8 @@ class ChildProcess:
             raise TurnFailed(failure) from error
         self._transport = transport
         self.tree.launched(transport.get_pid())
+        if transport.get_returncode() is None:
+            mark(self.pid, self.tree.marker)
         if isinstance(output, FileOutput):
             output.launched()
         if program.stdin:
