@@ -2,16 +2,22 @@
 
 import errno
 import os
+import resource
 import shutil
 import signal
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from orchcore.results import Failure
 
 _NAME_SHOWN = 200
+SPARE_FILES = 32
+"""Open files that a launch must find free: it takes nine for a moment, and with none at all nobody
+could look at processes and end them."""
+_ENOUGH_FILES = 16_384
 _NOT_EXECUTABLE = {errno.EACCES, errno.ENOEXEC, errno.EPERM, errno.ENOTDIR, errno.EISDIR}
 
 
@@ -28,6 +34,32 @@ def reset_ignored_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, _do_nothing)
+
+
+def raise_file_limit() -> None:
+    """Raises the soft limit on open files (``ulimit -n``) as far as we may and need.
+
+    An agent takes five or six of them, and 1024 is what most systems give. Not to the hard limit,
+    which may be a billion: there are programs that close every number up to it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(_ENOUGH_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < enough:
+        with suppress(OSError, ValueError):  # macOS has a third limit that getrlimit does not tell
+            resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
+
+
+def leave_files_spare() -> None:
+    """Makes sure that ``SPARE_FILES`` more can be opened.
+
+    Raises:
+        OSError: They cannot (``EMFILE``).
+    """
+    lowest_free = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.close(lowest_free)
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if soft != resource.RLIM_INFINITY and lowest_free + SPARE_FILES > soft:
+        raise OSError(errno.EMFILE, f"{os.strerror(errno.EMFILE)} (ulimit -n is {soft})")
 
 
 def launch_failure(

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from orchcore.agents.claims import Tree
-from orchcore.agents.launching import launch_failure, reset_ignored_signals
+from orchcore.agents.launching import launch_failure, leave_files_spare, reset_ignored_signals
 from orchcore.agents.output import FileOutput, PipeOutput, Sink
 from orchcore.agents.process_table import MARKER, mark
 from orchcore.agents.tree import Leftover, Trees
@@ -137,6 +137,7 @@ class ChildProcess:
         reset_ignored_signals()
         self._trees.add(self.tree)
         try:
+            leave_files_spare()
             transport, _ = await asyncio.get_running_loop().subprocess_exec(
                 lambda: self._streams,
                 *program.argv,

@@ -194,8 +194,10 @@ def _entries(pids: Iterable[int]) -> Iterable[ProcessEntry]:
 
 
 def _content(path: str, limit_bytes: int) -> bytes:
-    with suppress(OSError), closing(open(path, "rb", buffering=0)) as file:  # noqa: PTH123
-        return file.read(limit_bytes) or b""
+    # No file to spare (EMFILE) must not look like "gone": it is raised.
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        with closing(open(path, "rb", buffering=0)) as file:  # noqa: PTH123
+            return file.read(limit_bytes) or b""
     return b""
 
 

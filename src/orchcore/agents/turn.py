@@ -12,6 +12,7 @@ from orchcore.agents.adapters.protocol import Adapter, Launch
 from orchcore.agents.conversation import Conversation
 from orchcore.agents.environment import child_environment
 from orchcore.agents.invocation import Invocation, Listener
+from orchcore.agents.launching import leave_files_spare
 from orchcore.agents.output import FileOutput, FileSink, PipeOutput, Tail, private_file
 from orchcore.agents.process import Program, child_process
 from orchcore.agents.tree import Trees
@@ -133,6 +134,7 @@ def _recording(
     folder, limit_bytes = invocation.folder, invocation.limits.output_limit_bytes
     with ExitStack() as open_files:
         try:
+            leave_files_spare()
             _write_request(invocation, launch, env)
             stderr = FileSink(folder / "stderr.log", STDERR_FILE_BYTES)
             open_files.callback(stderr.close)

@@ -52,8 +52,10 @@ class RunCommand(OrchfileCommand):
         """Puts a keeper above us: as long as no import of an orchfile has started threads."""
         if isinstance(ctx.find_root().obj, OwnProcess):
             from orchcore.agents.keeper import guard
+            from orchcore.agents.launching import raise_file_limit
 
             guard()
+            raise_file_limit()
 
 
 @click.command(
