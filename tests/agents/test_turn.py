@@ -239,6 +239,16 @@ async def test_a_crash_is_the_adapters_verdict(stage: Stage) -> None:
     assert "stderr 'boom\\n'" in result.failure.detail
 
 
+async def test_a_directory_that_goes_away_ends_nothing(stage: Stage) -> None:
+    """An agent may remove the one it works in, and say so; its tree is ended as any other."""
+    cwd = stage.folder / "gone"
+    cwd.mkdir()
+    body = "os.rmdir(os.getcwd()); subprocess.Popen(['sleep', '300'], start_new_session=True)\n"
+    result = await stage.turn(script(body + "put(say='removed'); put(final=True)"), cwd=cwd)
+    assert (result.text, result.failure, cwd.exists()) == ("removed", None, False)
+    assert (stage.trees.living, stage.trees.leftovers) == ((), ())
+
+
 async def test_cancelling_a_turn_leaves_nothing(stage: Stage) -> None:
     """When the cancellation comes out, the tree is gone."""
     body = "subprocess.Popen(['sh', '-c', 'echo $$ >>pids; exec sleep 300'], "
