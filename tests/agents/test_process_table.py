@@ -1,16 +1,21 @@
 import os
+import resource
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from orchcore.agents.process_table import (
     MARKER,
+    MARKER_DIGITS,
     ProcessEntry,
     TableReader,
     command_line,
     entry_of_psutil,
+    mark,
     marker_of,
     send,
 )
@@ -37,6 +42,41 @@ def test_a_look_finds_parents_sessions_and_markers() -> None:
         child.kill()
         assert entry_of_psutil(child.pid) is not None
         child.wait()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits are read as Linux can")
+def test_a_mark_is_inherited_without_an_environment() -> None:
+    """Set from outside, read by everybody, kept by a grandchild that has lost everything else."""
+    marker = "0" * (MARKER_DIGITS - 2) + "2a"
+    command = "read -r go; env -i setsid /bin/sh -c 'echo $$; exec /bin/sleep 60' & wait"
+    with subprocess.Popen(
+        ["/bin/sh", "-c", command], stdin=-1, stdout=-1, env={}, text=True
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert marker_of(child.pid) == ""
+        mark(child.pid, marker)
+        child.stdin.write("go\n")
+        child.stdin.close()
+        grandchild = int(child.stdout.readline())
+        marked = {entry.pid for entry in TableReader().read().marked[marker]}
+        os.kill(grandchild, signal.SIGKILL)
+        assert marked == {child.pid, grandchild}
+        assert marker_of(os.getpid()) == ""
+
+
+def test_nobody_is_called_gone_for_want_of_a_file() -> None:
+    """A table that could not be read is no table."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    reader = TableReader()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            marker_of(os.getpid())
+        with pytest.raises(OSError, match="Too many open files"):
+            reader.read()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_dead_are_known_as_such() -> None:

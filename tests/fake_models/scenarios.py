@@ -41,7 +41,7 @@ _SCENARIO = re.compile(r"scenario=([a-z-]+)")
 _COMMANDS = {
     "tool": "echo hi",
     "big-tool": BIG_COMMAND,
-    "slow-tool": "setsid sleep 300",
+    "slow-tool": "setsid --wait sleep 300",
     "ask": "touch ../asked.txt",
 }
 _SHELLS = {

@@ -1,133 +1,147 @@
-"""Whole runs of ``orchcore`` with the real Claude Code, against a fake model server on loopback."""
+"""Whole runs of ``orchcore`` with the real agent CLIs, against fake model servers on loopback."""
 
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from fake_models.anthropic_server import FakeAnthropic, serving
+from fake_models.model_server import ModelServer
 from harness.subreaper import Subreaper
+from real_cli.real_clis import CLIS, RealCli
+from survival.stage import GONE_WITHIN_S, until
 
-PROGRAM = os.environ.get("ORCHCORE_REAL_CLAUDE") or shutil.which("claude")
 QUICKSTART = Path(__file__).parent.parent.parent / "examples" / "quickstart"
 ORCHCORE = (sys.executable, "-m", "orchcore", "run", "--progress", "plain")
+SOON_S = 60.0
 
-pytestmark = [
-    pytest.mark.real_cli,
-    pytest.mark.skipif(PROGRAM is None, reason="no claude in ORCHCORE_REAL_CLAUDE or PATH"),
-]
+pytestmark = pytest.mark.real_cli
 
 STALLS = """
 from orchcore import Agent, agent
 
-@agent("claude", idle="4s")
+@agent("{name}", idle="4s")
 async def answer(ai: Agent) -> str:
     return await ai.ask("scenario=stall")
 """
 
 WORKS = """
-from orchcore import Agent, agent
+from orchcore import Agent, agent, each
 
-@agent("claude", permission="full", parallel=3)
-async def work(ai: Agent) -> str:
-    return await ai.ask("scenario=stall")
+@agent("{name}", permission="full", parallel=2)
+async def work(ai: Agent, number: int = each([1, 2])) -> str:
+    return await ai.ask("scenario=slow-tool")
 """
 
 LIMITED = """
 from orchcore import Agent, agent
 
-@agent("claude")
+@agent("{name}")
 async def answer(ai: Agent) -> str:
     return await ai.ask("scenario=rate-limit")
 """
 
 
-@pytest.fixture
-def server() -> Iterator[FakeAnthropic]:
-    with serving() as running:
-        yield running
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A CLI, ready to be run in a folder."""
+
+    cli: RealCli
+    server: ModelServer
+    folder: Path
+    env: dict[str, str]
+
+    def run(self, orchfile: str) -> Subreaper:
+        """``orchcore run`` of that text, in which ``{name}`` is the CLI."""
+        flow = self.folder / "flow"
+        flow.mkdir()
+        (flow / "orchfile.py").write_text(orchfile.replace("{name}", self.cli.name))
+        (flow / "orchcore.toml").write_text(f"[agents.{self.cli.name}]\n{self.cli.settings}\n")
+        return Subreaper([*ORCHCORE, str(flow / "orchfile.py")], cwd=self.folder, env=self.env)
 
 
-@pytest.fixture
-def env(tmp_path: Path, server: FakeAnthropic) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What a CLI unpacks once."""
+    folder = tmp_path_factory.mktemp("kept")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(params=CLIS, ids=lambda cli: cli.name)
+def desk(request: pytest.FixtureRequest, tmp_path: Path, kept: Path) -> Iterator[Desk]:
     """A clean environment: a home of its own, dummy keys, loopback only."""
+    cli: RealCli = request.param
+    if cli.program is None:
+        pytest.skip(f"no {cli.name} in ORCHCORE_REAL_{cli.name.upper()} or PATH")
     home = tmp_path / "home"
     home.mkdir()
-    assert PROGRAM is not None
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "claude").symlink_to(Path(PROGRAM).resolve())
-    return {
-        "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(home),
-        "LANG": "C.UTF-8",
-        "ANTHROPIC_BASE_URL": server.url,
-        "ANTHROPIC_API_KEY": "sk-ant-dummy",
-    }
+    (tmp_path / "bin" / cli.name).symlink_to(Path(cli.program).resolve())
+    with cli.serving() as server:
+        env = {
+            "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            **cli.home(server, home, kept),
+        }
+        yield Desk(cli, server, tmp_path, env)
 
 
-def _orchfile(folder: Path, text: str) -> Path:
-    folder.mkdir()
-    path = folder / "orchfile.py"
-    path.write_text(text)
-    (folder / "orchcore.toml").write_text(
-        '[agents.claude.env]\nCLAUDE_CODE_MAX_RETRIES = "1"\nDISABLE_TELEMETRY = "1"\n'
-    )
-    return path
-
-
-def test_the_quickstart_passes_with_claude(tmp_path: Path, env: dict[str, str]) -> None:
-    """The quickstart runs unchanged with ``--agent claude`` and writes its report."""
-    project = tmp_path / "project"
+def test_the_quickstart_passes(desk: Desk) -> None:
+    """It runs unchanged with ``--agent NAME``, writes its report and leaves nothing."""
+    project = desk.folder / "project"
     shutil.copytree(QUICKSTART, project / "quickstart", ignore=shutil.ignore_patterns(".orchcore"))
     git = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c", "-C", str(project))
     for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "First")):
-        subprocess.run([*git, *words], check=True, env=env)
+        subprocess.run([*git, *words], check=True, env=desk.env)
     (project / "new.py").write_text("def new() -> int:\n    return 1\n")
-    subprocess.run([*git, "add", "."], check=True, env=env)
-    done = subprocess.run(
-        [*ORCHCORE, "quickstart", "--agent", "claude"],
-        cwd=project, env=env, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "SIMULATED" not in done.stdout
+    subprocess.run([*git, "add", "."], check=True, env=desk.env)
+    command = [*ORCHCORE, "quickstart", "--agent", desk.cli.name]
+    with Subreaper(command, cwd=project, env=desk.env) as room:
+        assert room.wait(SOON_S) == 0, room.output()
+        assert room.left_after(0) == []
+        assert "SIMULATED" not in room.output()
     (report,) = project.glob("quickstart/.orchcore/runs/*/report/artifacts/report.md")
     assert "new.py" in report.read_text()
 
 
-def test_a_stall_is_ended_by_idle(tmp_path: Path, env: dict[str, str]) -> None:
+def test_a_stall_is_ended_by_idle(desk: Desk) -> None:
     """A model that stops talking in the middle of an answer is a stall, not a hang."""
-    orchfile = _orchfile(tmp_path / "flow", STALLS)
-    with Subreaper([*ORCHCORE, str(orchfile)], cwd=tmp_path, env=env) as room:
-        assert room.wait(60) == 1
-        assert room.left_after(5) == []
+    with desk.run(STALLS) as room:
+        assert room.wait(SOON_S) == 1
+        assert room.left_after(0) == []
         assert "stalled" in room.output()
         assert "idle=4" in room.output()
 
 
-def test_sigint_leaves_nothing_of_claude_behind(
-    tmp_path: Path, env: dict[str, str], server: FakeAnthropic
-) -> None:
-    """SIGINT with three real agents in mid-answer: exit 2, every process gone in 5 s."""
-    orchfile = _orchfile(tmp_path / "flow", WORKS)
-    with Subreaper([*ORCHCORE, str(orchfile)], cwd=tmp_path, env=env) as room:
-        until = time.monotonic() + 60
-        while server.requests["POST /v1/messages"] < 3 and time.monotonic() < until:
-            time.sleep(0.1)
-        os.kill(room.pid, signal.SIGINT)
-        assert room.left_after(5) == []
-        assert room.wait(5) == 2, room.output()
+@pytest.mark.parametrize("how", ["interrupted", "killed"])
+def test_nothing_of_an_ended_run_is_left(desk: Desk, how: str) -> None:
+    """SIGINT, or SIGKILL of the orchestrator, while two agents' tools run in their own sessions."""
+    with desk.run(WORKS) as room:
+        until(lambda: tools(room) == 2, room, SOON_S)
+        if how == "interrupted":
+            os.kill(room.pid, signal.SIGINT)
+        else:
+            os.kill(room.three(SOON_S).orchestrator, signal.SIGKILL)
+        assert room.left_after(GONE_WITHIN_S) == []
+        assert room.wait(5) == (2 if how == "interrupted" else -signal.SIGKILL), room.output()
 
 
-def test_a_rate_limit_is_called_one(tmp_path: Path, env: dict[str, str]) -> None:
+def tools(room: Subreaper) -> int:
+    """How many are running."""
+    return sum(one.command == "sleep 300" for one in room.alive())
+
+
+@pytest.mark.parametrize("desk", CLIS[:1], ids=["claude"], indirect=True)
+def test_a_rate_limit_is_called_one(desk: Desk) -> None:
     """HTTP 429 reaches the summary as ``rate_limited`` with the run failed, not green."""
-    orchfile = _orchfile(tmp_path / "flow", LIMITED)
-    with Subreaper([*ORCHCORE, str(orchfile)], cwd=tmp_path, env=env) as room:
-        assert room.wait(60) == 1, room.output()
+    with desk.run(LIMITED) as room:
+        assert room.wait(SOON_S) == 1, room.output()
         assert "rate_limited" in room.output()
-        assert room.left_after(5) == []
+        assert room.left_after(0) == []

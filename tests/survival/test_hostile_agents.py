@@ -78,7 +78,7 @@ def _play(kind: str, folder: Path) -> None:
 
 
 def test_gigabyte_of_complaints_costs_neither_memory_nor_patience(tmp_path: Path) -> None:
-    """stderr is drained and its tail kept; the event loop does not notice."""
+    """Stderr is drained and its tail kept; the event loop does not notice."""
     project = odd("floods_stderr", tmp_path)
     with project.run("--progress", "json") as room:
         turn = looked_at(project, room)

@@ -24,7 +24,7 @@ class Tree:
     """One process started by us and all it started; ``see`` keeps it up to date.
 
     Attributes:
-        marker: What its processes bear in their environment and limits (see ``process_table.mark``).
+        marker: What its processes bear, in environment and limits (``process_table.mark``).
         root: Number of the process we started, once it was.
         members: Its living processes at the last look.
         adopted: Its zombies that are our own children now, though we did not start them.

@@ -195,9 +195,9 @@ def _entries(pids: Iterable[int]) -> Iterable[ProcessEntry]:
 
 def _content(path: str, limit_bytes: int) -> bytes:
     # No file to spare (EMFILE) must not look like "gone": it is raised.
-    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-        with closing(open(path, "rb", buffering=0)) as file:  # noqa: PTH123
-            return file.read(limit_bytes) or b""
+    gone = suppress(FileNotFoundError, ProcessLookupError, PermissionError)
+    with gone, closing(open(path, "rb", buffering=0)) as file:  # noqa: PTH123
+        return file.read(limit_bytes) or b""
     return b""
 
 
