@@ -7,6 +7,8 @@ r"""Programs under a microscope: what a command leaves behind when it is ended.
     The keyboard and screen of such a command, for ^C and ^Z.
 ``hostile.KINDS``
     Ten kinds of tool child that try to get away.
+``hostile/agents.py``
+    Agents that misbehave: deaf, stopped, flooding, replaced by another program.
 ``stand_in.py``
     The smallest orchestrator: ``guard()``, some hostile children, a record of its signals.
 
