@@ -119,13 +119,17 @@ class Subreaper:
         self._output.close()
 
     def alive(self) -> list[Alive]:
-        """Every living process below the harness, oldest first."""
-        found: list[Alive] = []
-        for process in psutil.Process(self._overseer.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess, ProcessLookupError):
-                if process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(_look_at(process))
-        return sorted(found, key=lambda process: (process.started, process.pid))
+        """Every living process below the harness, oldest first.
+
+        Looks twice and until both agree: a look takes a while, and who gets another parent
+        meanwhile may be seen below nobody, with all that is below it.
+        """
+        found = self._look()
+        for _ in range(10):
+            before, found = found, self._look()
+            if found == before:
+                break
+        return found
 
     def left_after(self, within_s: float) -> list[Alive]:
         """What is still alive after *within_s* seconds; returns at once when nothing is."""
@@ -174,6 +178,14 @@ class Subreaper:
             with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
         self.left_after(10)
+
+    def _look(self) -> list[Alive]:
+        found: list[Alive] = []
+        for process in psutil.Process(self._overseer.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(_look_at(process))
+        return sorted(found, key=lambda process: (process.started, process.pid))
 
     def _open_standard(self) -> list[int]:
         """The three files the command inherits; the first is ours to close."""
