@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from orchcore.agents.adapters.finder import installed
+from orchcore.agents.adapters.finder import installed, lacking
 from orchcore.agents.adapters.protocol import Adapter
 from orchcore.collection.reach import conversations
 from orchcore.declarations.edges import Each, Marker, Maybe, Use
@@ -101,6 +101,11 @@ def _names(cli: object, node: PlannedNode) -> tuple[str | None, ...]:
     return (cli if isinstance(cli, str) else None,)
 
 
+def _named(argv: tuple[str, ...]) -> str | None:
+    """The program of *argv* if PATH says where it is; a path may be relative to another folder."""
+    return next((word for word in argv[:1] if "/" not in word), None)
+
+
 def _problems(
     book: AgentBook, asked: str | None, user: _User, path_env: str | None
 ) -> Iterator[Problem]:
@@ -110,10 +115,12 @@ def _problems(
     except OrchcoreError as error:
         yield from error.problems
         return
-    program = settings.program
-    if (adapter.program or program) and not installed(adapter, path_env, program):
-        message = f"agent '{name}' is not installed: no '{program or adapter.program}' in PATH"
+    program = settings.program or _named(settings.argv) or adapter.program
+    if program and not installed(adapter, settings.env.get("PATH", path_env), program):
+        message = f"agent '{name}' is not installed: no '{program}' in PATH"
         yield Problem("not-installed", message, None, ("see what is:   orchcore agents",))
+    if (lacks := lacking(adapter)) is not None:
+        yield lacks
     for refused in (partial(book.ensure, name, user.talk), partial(_first_turn, book, name, user)):
         try:
             refused()

@@ -7,7 +7,13 @@ module (or any object) with a function ``orchcore_adapters() -> Iterable[Adapter
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import (
+    Distribution,
+    EntryPoint,
+    PackageNotFoundError,
+    distribution,
+    distributions,
+)
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +24,7 @@ GROUP = "orchcore.adapters"
 HOOK = "orchcore_adapters"
 
 _BUILT_IN = {
+    "acp": "AcpAdapter",
     "claude": "ClaudeAdapter",
     "codex": "CodexAdapter",
     "copilot": "CopilotAdapter",
@@ -72,6 +79,23 @@ def installed(adapter: Adapter, path_env: str | None, program: str | None = None
     name = program or adapter.program
     found = shutil.which(name, path=path_env) if name else None
     return Path(found) if found else None
+
+
+def lacking(adapter: Adapter) -> Problem | None:
+    """What is missing of orchcore itself that *adapter* needs, if something is."""
+    extra = adapter.capabilities.extra
+    if extra is None:
+        return None
+    try:
+        distribution(extra.distribution)
+    except PackageNotFoundError:
+        return Problem(
+            "not-installed",
+            f"the adapter '{adapter.name}' needs the package {extra.distribution}",
+            None,
+            (f"pip install 'orchcore[{extra.name}]'", f"uv add 'orchcore[{extra.name}]'"),
+        )
+    return None
 
 
 def _built_in(name: str) -> Adapter:

@@ -39,6 +39,19 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Extra:
+    """A part of orchcore that is installed only where it is asked for.
+
+    Attributes:
+        name: As in ``pip install 'orchcore[NAME]'``.
+        distribution: What it brings, by whose presence it is known.
+    """
+
+    name: str
+    distribution: str
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a CLI can do; asking for anything else is refused before a process starts.
 
@@ -56,6 +69,7 @@ class Capabilities:
         usage_streams: Reports usage while it works, not only at the end.
         money: What it tells of its price: ``usd``, ``tokens`` to be priced, or nothing.
         simulated: Answers are made up; everything they touch is marked.
+        extra: The part of orchcore that it needs beside the program; ``None``: none.
     """
 
     resume: bool = False
@@ -71,6 +85,7 @@ class Capabilities:
     usage_streams: bool = False
     money: Literal["usd", "tokens", "nothing"] = "nothing"
     simulated: bool = False
+    extra: Extra | None = None
 
 
 @dataclass(frozen=True, slots=True)
