@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 SESSION = "session-1"
@@ -72,7 +73,7 @@ def ask_permission(kind: str | None, options: Any = None, call_id: str = "c1") -
 def text(ask: dict[str, Any]) -> None:
     say("thinking", "agent_thought_chunk")
     say("Hello ")
-    say(f"from {ask['params']['prompt'][0]['text']!r} in {os.getcwd()}")
+    say(f"from {ask['params']['prompt'][0]['text']!r} in {Path.cwd()}")
     usage = {"inputTokens": 10, "outputTokens": 4, "cachedReadTokens": 3, "totalTokens": 14}
     answer(ask, {"stopReason": "end_turn", "usage": usage})
 

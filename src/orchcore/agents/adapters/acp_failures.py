@@ -1,7 +1,7 @@
 """Why a turn of an ACP agent failed, from a stop reason or an ``error`` of the bridge."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from orchcore.agents.adapters.classification import LIMITS, failure, kind_of, kind_of_text
@@ -78,23 +78,34 @@ def told_by(error: Fields, ending: Ending, now: float, *, resumed: bool) -> Fail
     return Failure(_REASONS.get(reason, "protocol"), message or reason)
 
 
-def aside_of(pieces: list[str], agent: str) -> tuple[str, str] | None:
-    """Level and text of a message that is the agent's own word, not the model's.
+def aside_of(piece: str) -> tuple[str, str] | None:
+    """Level and text of a piece of a message that may be the agent's own word, not the model's.
 
-    Copilot CLI 1.0.102 tells a failed request and a denied call as a message in one piece,
-    ``Error: ...`` or ``Info: ...``, and ends its turn as if all were well. From other agents such
-    an error counts only if it tells of a trouble with the model's server.
+    Copilot CLI 1.0.102 tells a failed request and a denied call so, ``Error: ...`` or
+    ``Info: ...``, and ends its turn as if all were well.
+
+    Example:
+        >>> aside_of("Info: Operation cancelled by user")
+        ('Info', 'Operation cancelled by user')
     """
-    found = _ASIDE.fullmatch(pieces[0].strip()) if len(pieces) == 1 else None
-    if found is None:
-        return None
-    known = found["level"] == "Error" and kind_of(found["text"]) in _TROUBLE
-    return (found["level"], found["text"]) if known or agent.lower() == "copilot" else None
+    found = _ASIDE.fullmatch(piece.strip())
+    return None if found is None else (found["level"], found["text"])
 
 
 def told_in_text(text: str, now: float) -> Failure:
     """The failure that an agent told as if it were its answer."""
     return _of_text(kind_of(text) or "server_error", text, now)
+
+
+def told_as_answer(pieces: Sequence[str], now: float) -> Failure | None:
+    """The failure that an answer in one piece is, of an agent that is not known to do so.
+
+    It has to tell of a trouble with the model's server: others are what a model might write.
+    """
+    aside = aside_of(pieces[0]) if len(pieces) == 1 else None
+    if aside is None or aside[0] != "Error" or kind_of(aside[1]) not in _TROUBLE:
+        return None
+    return told_in_text(aside[1], now)
 
 
 def _refused(error: Fields, now: float, *, resumed: bool) -> Failure:

@@ -13,7 +13,13 @@ Rules of this file:
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchcore.agents.adapters.acp_failures import aside_of, stopped_by, told_by, told_in_text
+from orchcore.agents.adapters.acp_failures import (
+    aside_of,
+    stopped_by,
+    told_as_answer,
+    told_by,
+    told_in_text,
+)
 from orchcore.agents.adapters.acp_usage import UNKNOWN, cost_usd_of, usage_of
 from orchcore.agents.adapters.json_fields import Fields, digest, one_line
 from orchcore.agents.adapters.protocol import Ending
@@ -23,6 +29,7 @@ from orchcore.events import (
     AgentEvent,
     FinalGiven,
     NoticeGiven,
+    RetryNoticed,
     SessionStarted,
     TextWritten,
     ThinkingWritten,
@@ -80,6 +87,7 @@ class AcpParser:
     _message_id: str = ""
     _calls: dict[str, _Call] = field(default_factory=dict[str, _Call])
     _denied: list[str] = field(default_factory=list[str])
+    _trouble: Failure | None = None
     _cost_usd: float | None = None
     _usage: Usage = UNKNOWN
     _final: Fields | None = None
@@ -112,14 +120,14 @@ class AcpParser:
 
     def finish(self, ending: Ending) -> TurnResult:
         """The verdict over the turn. Never raises."""
-        now, answer, aside = self.clock(), "".join(self._pieces), self._aside()
-        told = self._told(ending, now) or aside
+        now, answer = self.clock(), "".join(self._pieces)
+        told = self._told(ending, now) or self._trouble or told_as_answer(self._pieces, now)
         heard = Testimony(
             ending=ending,
             tally=self._tally,
             final=None if self._ended is None else told is None,
             told=told,
-            text="" if self._is_aside else answer,
+            text=answer,
             denied=self._denied,
             now=now,
         )
@@ -154,14 +162,6 @@ class AcpParser:
     def _name(self) -> str:
         return self._agent.text("name") or self.program
 
-    @property
-    def _is_aside(self) -> bool:
-        return aside_of(self._pieces, self._name) is not None
-
-    def _aside(self) -> Failure | None:
-        found = aside_of(self._pieces, self._name)
-        return told_in_text(found[1], self.clock()) if found and found[0] == "Error" else None
-
     def _told(self, ending: Ending, now: float) -> Failure | None:
         if self._error is not None:
             return told_by(self._error, ending, now, resumed=self.resumed)
@@ -185,12 +185,23 @@ class AcpParser:
         text, message_id = update.part("content").text("text"), update.text("messageId")
         if not text:
             return (NoticeGiven(),)
+        if self._name.lower() == "copilot" and (aside := aside_of(text)) is not None:
+            return self._aside(*aside)
+        self._trouble = None
         if message_id != self._message_id:
             if message_id and self._message_id:
                 self._pieces.clear()
             self._message_id = message_id
         self._pieces.append(text)
         return (TextWritten(text, partial=True),)
+
+    def _aside(self, level: str, text: str) -> Sequence[AgentEvent]:
+        """A word of Copilot CLI itself: it failed, it tries again, a call was denied."""
+        self._trouble = told_in_text(text, self.clock()) if level == "Error" else None
+        if not text.endswith("Retrying..."):
+            return (NoticeGiven(one_line(text)),)
+        self._pieces.clear()  # of the try that broke off
+        return (RetryNoticed(one_line(text)),)
 
     def thought(self, line: Fields) -> Sequence[AgentEvent]:
         """A piece of a thought."""
@@ -218,8 +229,6 @@ class AcpParser:
             call.ended = True
             if status == "completed":
                 self._denied.clear()
-            if self._is_aside:  # Copilot CLI tells what a tool did between its start and its end
-                self._pieces.clear()
             events.append(ToolEnded(call_id, call.name, status == "completed"))
         return events or (NoticeGiven(),)
 
@@ -241,6 +250,7 @@ class AcpParser:
             return []
         call.started = True
         self._pieces.clear()
+        self._trouble = None
         return [ToolStarted(call_id, call.name, call.title, call.digest)]
 
     def context(self, line: Fields) -> Sequence[AgentEvent]:
@@ -272,7 +282,8 @@ class AcpParser:
         # OpenCode 1.18 tells the tokens of its last request only
         if self._name.lower() != "opencode" or not self._calls:
             self._usage = usage
-        ok = stopped_by(line.text("stop_reason")) is None and self._aside() is None
+        trouble = self._trouble or told_as_answer(self._pieces, self.clock())
+        ok = stopped_by(line.text("stop_reason")) is None and trouble is None
         if self._usage == UNKNOWN:
             return (FinalGiven(ok),)
         return (UsageReported(self._usage, self._cost_usd), FinalGiven(ok))

@@ -19,6 +19,8 @@ async def exited(
     """
     clock = asyncio.get_running_loop().time
     until_s = None if within_s is None else clock() + within_s
-    while process.returncode is None and (until_s is None or clock() < until_s):
+    while process.returncode is None:
+        if until_s is not None and clock() >= until_s:
+            return None
         await asyncio.sleep(look_s)
     return process.returncode
