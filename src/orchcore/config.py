@@ -60,7 +60,8 @@ class AgentSettings(BaseModel):
     Attributes:
         adapter: Which adapter reads it; by default the agent's own name.
         program: Replaces the adapter's program: a name in PATH or a path.
-        argv: The ``text`` adapter's template, such as ``["mytool", "{prompt}"]``.
+        argv: The ``text`` adapter's template, such as ``["mytool", "{prompt}"]``; the agent's
+            command line for ``acp``.
         model: Default model.
         args: Extra arguments.
         env: Extra variables.

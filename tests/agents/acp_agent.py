@@ -97,7 +97,8 @@ def late(ask: dict[str, Any]) -> None:
 def ask(ask: dict[str, Any]) -> None:
     """Asks for a call of each kind that the words name, or for one of no kind."""
     said: list[str] = []
-    for kind in words or [None]:
+    kinds: list[str | None] = [*words] or [None]
+    for kind in kinds:
         outcome = ask_permission(kind, call_id=f"call-{kind}")
         call("completed" if outcome == "yes" else "failed", kind or "other", f"call-{kind}")
         said.append(outcome)
@@ -255,10 +256,11 @@ def replay() -> None:
 def set_up(ask: dict[str, Any]) -> None:
     """What comes before the prompt."""
     global chosen  # noqa: PLW0603
-    method, params = ask["method"], ask.get("params") or {}
+    method: str = ask["method"]
+    params: dict[str, Any] = ask.get("params") or {}
     if method == "initialize":
-        able = {name: {} for name in ("fork", "resume") if name in words}
-        told = {"loadSession": "load" in words, "sessionCapabilities": able}
+        able: dict[str, Any] = {name: {} for name in ("fork", "resume") if name in words}
+        told: dict[str, Any] = {"loadSession": "load" in words, "sessionCapabilities": able}
         version = 7 if "version" in words else params["protocolVersion"]
         info = {"name": "Scripted", "version": "1.2"}
         answer(ask, {"protocolVersion": version, "agentCapabilities": told, "agentInfo": info})

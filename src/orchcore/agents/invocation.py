@@ -31,7 +31,7 @@ class Invocation:
         new_session_id: A UUID for the conversation (new or forked), for CLIs that take one.
         schema: JSON schema of the answer; ``None`` for plain text.
         args: Extra arguments, placed before the prompt.
-        argv: The ``text`` adapter's template.
+        argv: The ``text`` adapter's template; the agent's command line for ``acp``.
         env: Extra variables of the child, after the environment policy.
         pass_env: Names of variables that are passed on from ours.
         hermetic: Whether the CLI is kept from reading the user's own configuration of it.

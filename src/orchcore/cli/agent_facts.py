@@ -131,6 +131,8 @@ def _facts(
         return replace(bare, health="no program yet: give it argv=[...]")
     path = installed(adapter, environ.get("PATH"), program)
     launch, trouble = _launch(name, settings, adapter)
+    if (lacks := lacking(adapter)) is not None:
+        trouble = f"{lacks.message}: {lacks.hints[0]}"
     if path is None:
         trouble = f"not installed: no {program!r} in PATH"
     return replace(

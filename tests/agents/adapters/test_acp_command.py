@@ -27,7 +27,8 @@ ORCHFILE = '@agent("mine")\nasync def ask(ai: Agent) -> str: return await ai.ask
 
 
 def asked(**changes: Any) -> Invocation:
-    return invocation(**{"adapter": "acp", "argv": GEMINI, **changes})
+    fields: dict[str, Any] = {"adapter": "acp", "argv": GEMINI, **changes}
+    return invocation(**fields)
 
 
 def launch(**changes: Any) -> Launch:
