@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orchcore.agents.adapters.finder import find_adapters, installed
+from orchcore.agents.adapters.finder import find_adapters, installed, lacking
 from orchcore.agents.adapters.protocol import Adapter, Capabilities, Launch
 from orchcore.agents.invocation import Invocation
 from orchcore.agents.tree import Trees

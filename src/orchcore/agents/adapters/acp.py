@@ -82,7 +82,7 @@ class AcpAdapter:
             *("--", program, *invocation.argv[1:], *invocation.args),
         )
         prompt = invocation.prompt.encode("utf-8", "replace")
-        return Launch(argv, _asking(program, invocation), prompt)
+        return Launch(argv, env=_asking(program, invocation), stdin=prompt)
 
     def parser(self, invocation: Invocation) -> AcpParser:
         """A fresh parser for that process's stdout."""
