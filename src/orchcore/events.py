@@ -163,6 +163,7 @@ class RunStarted:
         jobs: How many turns and commands may run at once.
         folder: The run's folder, absolute; empty when nothing is recorded.
         budget_usd: What the run may cost; ``None``: no limit.
+        secrets: Names of the variables whose values are masked wherever the run is shown.
     """
 
     at: float
@@ -173,6 +174,7 @@ class RunStarted:
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     folder: str = ""
     budget_usd: float | None = None
+    secrets: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
     kind: Literal["run_started"] = "run_started"
 

@@ -5,14 +5,13 @@ import inspect
 import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
-
-from pydantic import SecretStr
 
 from orchcore.agents.adapters.finder import find_adapters
 from orchcore.agents.tree import Trees
@@ -25,17 +24,22 @@ from orchcore.declarations.gates import Approval
 from orchcore.declarations.nodes import Node
 from orchcore.declarations.resource import Resource
 from orchcore.errors import CollectionError, Problem, UsageError
+from orchcore.events import Event
 from orchcore.execution.control import Control
 from orchcore.execution.fitness import ensure_agents
 from orchcore.execution.ports import Answer, Approver, NullRecorder, Recorder, Surroundings
-from orchcore.execution.printing import told_prints
+from orchcore.execution.printing import Tell, handed_on, published, written
 from orchcore.execution.running import play
+from orchcore.execution.secrecy import parameter_secrets, secrets_of
 from orchcore.journal.folder import ProjectFolder, RunFolder
 from orchcore.journal.origin import Origin
 from orchcore.journal.recorder import JournalRecorder
 from orchcore.planning.drafting import Request, draft
+from orchcore.planning.parameters import option_name
 from orchcore.planning.plan import Plan
 from orchcore.reporting.audience import Audience, Observer
+from orchcore.reporting.masked_events import MaskedPublisher
+from orchcore.reporting.masking import MASKED, Mask
 from orchcore.results import NodeState
 from orchcore.run_result import RunResult
 
@@ -55,7 +59,8 @@ class RunSetup:
         fail_limit: After so many failed instances the run is ended; ``None``: never.
         environ: Our environment; by default the process's.
         yes: Whether every gate is answered yes.
-        tell_prints: Whether observers are told what bodies print; else it goes to ``stdout``.
+        told_prints: ``stdout``, ``stderr``: which of them observers are told of, when bodies print.
+        shown_prints: What makes a line harmless that bodies print to one of them otherwise.
         warn: Told, once the run is over, of observers that were lost on the way.
         record: Whether the run is kept in ``.orchcore/``; without it nothing stays.
     """
@@ -65,7 +70,10 @@ class RunSetup:
     fail_limit: int | None = None
     environ: Mapping[str, str] | None = None
     yes: bool = False
-    tell_prints: bool = False
+    told_prints: tuple[str, ...] = ()
+    shown_prints: Mapping[str, Callable[[str], str]] = field(
+        default_factory=dict[str, Callable[[str], str]]
+    )
     record: bool = True
     warn: Callable[[str], None] = _to_stderr
 
@@ -122,73 +130,111 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
     adapters = find_adapters()
     ensure_agents(plan, adapters, environ)
     trees = Trees()
-    with _watched(setup) as audience:
-        async with _recorded(plan, record=setup.record) as (recorder, folder):
+    secrets = secrets_of(plan, adapters, environ)
+    mask = Mask.of(secrets.values)
+    argv = _argv(plan, mask)
+    with _watched(setup, mask) as (publish, approver):
+        async with _recorded(plan, argv if setup.record else None) as (recorder, folder):
             around = Surroundings(
                 runner=LocalTurnRunner(adapters, trees, environ),
                 adapters=adapters,
                 trees=trees,
                 folders=folder,
-                publish=audience.publish,
+                publish=publish,
                 recorder=recorder,
-                approver=None if setup.approver is None else _Told(setup.approver, audience),
+                approver=approver,
                 yes=setup.yes,
                 fail_limit=setup.fail_limit,
                 environ=environ,
+                secrets=secrets.variables,
             )
-            with told_prints(audience.publish) if setup.tell_prints else nullcontext():
+            with handed_on(_prints(setup, mask, publish)):
                 played = await play(plan, around, control)
     states: dict[str, NodeState] = {id_: one.state for id_, one in played.endings.items()}
     return RunResult(folder.id, played.exit_code, states, folder.path, played.given.value)
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """Asks once observers have shown what happened before."""
+class _Asking:
+    """Asks once observers have shown what happened before, and shows no secret."""
 
     approver: Approver
-    audience: Audience
+    settle: Callable[[], None]
+    mask: Mask
 
     async def ask(self, question: str, value: str) -> Answer:
         """The answer to *question* about *value*."""
-        await asyncio.to_thread(self.audience.settle)
-        return await self.approver.ask(question, value)
+        await asyncio.to_thread(self.settle)
+        return await self.approver.ask(self.mask(question), self.mask(value))
 
 
 @contextmanager
-def _watched(setup: RunSetup) -> Generator[Audience]:
-    """The run's observers; whoever was lost on the way is told of, however the run ends."""
+def _watched(
+    setup: RunSetup, mask: Mask
+) -> Generator[tuple[Callable[[Event], None], Approver | None]]:
+    """Who tells the run's observers, and who asks.
+
+    Whoever was lost on the way is told of, however the run ends.
+    """
     audience = Audience(setup.observers)
+    asking = None if setup.approver is None else _Asking(setup.approver, audience.settle, mask)
     try:
         with audience:
-            yield audience
+            yield MaskedPublisher(mask, audience.publish) if mask else audience.publish, asking
     finally:
         for text in audience.warnings:
-            setup.warn(text)
+            setup.warn(mask(text))
+
+
+def _prints(setup: RunSetup, mask: Mask, publish: Callable[[Event], None]) -> dict[str, Tell]:
+    """Where what bodies print goes, by stream; the others are left as they are."""
+    prints = dict.fromkeys(setup.told_prints, published(publish))
+    for name, clean in setup.shown_prints.items():
+        if mask or clean is not str:
+            prints[name] = written(getattr(sys, name), _both(mask, clean))
+    return prints
+
+
+def _both(mask: Mask, clean: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda line: clean(mask(line))
 
 
 @asynccontextmanager
-async def _recorded(plan: Plan, *, record: bool) -> AsyncGenerator[tuple[Recorder, RunFolder]]:
-    """The run's recorder and folder; closed, or gone, afterwards."""
-    if not record:
+async def _recorded(
+    plan: Plan, argv: tuple[str, ...] | None
+) -> AsyncGenerator[tuple[Recorder, RunFolder]]:
+    """The run's recorder and folder; closed afterwards, or gone if *argv* is ``None``."""
+    if argv is None:
         with TemporaryDirectory(prefix="orchcore-", ignore_cleanup_errors=True) as folder:
             yield NullRecorder(), RunFolder("none", Path(folder))
         return
     kept = ProjectFolder.at(plan.folder).new_run()
-    recorder = JournalRecorder.open(kept, Origin.here(str(plan.orchfile), _argv(plan)))
+    recorder = JournalRecorder.open(kept, Origin.here(str(plan.orchfile), argv))
     try:
         yield recorder, kept
     finally:
         await recorder.close()
 
 
-def _argv(plan: Plan) -> tuple[str, ...]:
-    """Our command line with the values of secret parameters masked."""
-    words = tuple(sys.argv)
-    for value in plan.parameters.values():
-        if isinstance(value, SecretStr) and (secret := value.get_secret_value()):
-            words = tuple(word.replace(secret, "***") for word in words)
-    return words
+def _argv(plan: Plan, mask: Mask) -> tuple[str, ...]:
+    """Our command line without what is secret: all that is given to an option of a secret."""
+    options = frozenset(option_name(spec.name) for spec in plan.specs if spec.secret)
+    in_parameters = Mask.of(parameter_secrets(plan), shortest=1)
+
+    def shown(before: str, word: str) -> str:
+        name, equals, value = word.partition("=")
+        if before in options:
+            return word if _stands_elsewhere(word) else MASKED
+        if equals and name in options:
+            return word if _stands_elsewhere(value) else f"{name}={MASKED}"
+        return mask(in_parameters(word))
+
+    return tuple(shown(before, word) for before, word in pairwise(("", *sys.argv)))
+
+
+def _stands_elsewhere(word: str) -> bool:
+    """Whether *word* says where a parameter's text is to be read: ``@file`` or ``-``."""
+    return word == "-" or (word.startswith("@") and not word.startswith("@@"))
 
 
 def _declaring(target: object) -> tuple[Collection, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,19 +47,18 @@ class Listener:
     def close(self) -> None: ...
 
 
-def _watched(folder: Path, *, tell_prints: bool) -> list[Event]:
+def _watched(folder: Path, **setup: Any) -> list[Event]:
     (folder / "orchfile.py").write_text(ORCHFILE)
     plan = draft(collect((str(folder),), None, folder), Request())
     listener = Listener()
-    setup = RunSetup((listener,), tell_prints=tell_prints, record=False)
-    asyncio.run(execute(plan, setup, Control()))
+    asyncio.run(execute(plan, RunSetup((listener,), record=False, **setup), Control()))
     return listener.events
 
 
 def test_prints_are_told_in_order_and_by_whom(tmp_path: Path) -> None:
     """Whole lines become events between the others, with the node that printed them."""
     before = sys.stdout
-    events = _watched(tmp_path, tell_prints=True)
+    events = _watched(tmp_path, told_prints=("stdout",))
     assert sys.stdout is before
     printed = [(event.node, event.text) for event in events if isinstance(event, Printed)]
     assert printed == [
@@ -75,6 +75,16 @@ def test_prints_go_to_stdout_where_nobody_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A program that runs a pipeline keeps its own stdout."""
-    events = _watched(tmp_path, tell_prints=False)
+    events = _watched(tmp_path)
     assert not [event for event in events if isinstance(event, Printed)]
     assert capsys.readouterr().out.startswith("one line\nfrom a thread\n")
+
+
+def test_lines_are_made_harmless_where_a_stream_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each whole line goes through what the stream's reader needs; the last one gets its end."""
+    before = sys.stdout
+    _watched(tmp_path, shown_prints={"stdout": str.upper})
+    assert sys.stdout is before
+    assert capsys.readouterr().out == "ONE LINE\nFROM A THREAD\nAFTER TRUE\nNEVER ENDED\n"

@@ -110,7 +110,7 @@ def test_a_slow_observer_misses_words_and_no_states() -> None:
     words = [event for event in slow.events if isinstance(event, AgentSaid)]
     notes = [event.text for event in slow.events if isinstance(event, Warned)]
     assert len(words) == 2
-    assert notes == ["first", "state", "8 messages of agents came too fast to be shown"]
+    assert notes == ["first", "state", "8 messages and prints came too fast to be shown"]
 
 
 def test_an_observer_that_takes_nothing_is_dropped_before_memory_is_gone() -> None:

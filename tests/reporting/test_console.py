@@ -19,6 +19,7 @@ from orchcore.events import (
     Event,
     NodeDrawn,
     NodeEnded,
+    Printed,
     RunStarted,
     TextWritten,
 )
@@ -264,49 +265,35 @@ def test_a_whole_run_in_a_real_terminal() -> None:
     assert shown.endswith("details: orchcore show 7f3c\n")
 
 
-PRINTING = """
-import os, sys, time
-from orchcore.events import NodeDrawn, RunStarted
-from orchcore.reporting.console import ConsoleDisplay
-display = ConsoleDisplay(sys.stdout, os.environ, frame_s=0)
-drawn = NodeDrawn("body", "phase", (), False, (), "")
-display.on_event(RunStarted(time.time(), "r", "o", 1, (drawn,)))
-display.tick()
-print("hello", end=" ")
-print("from a body \\x1b[2J")
-sys.stderr.write("elsewhere")
-display.tick()
-print("no end", end="")
-display.pause()
-print("by itself")
-display.close()
-print("after")
-"""
-
-
 def test_a_print_in_a_body_lands_above_the_view() -> None:
-    """It is cleaned and shown once; the streams are given back; stderr elsewhere is left alone."""
-    with program_on_a_terminal("-c", PRINTING) as (master, child):
-        shown = visible(read_all(master))
-        assert child.communicate(timeout=10)[1] == b"elsewhere"
-        assert child.returncode == 0
-    lines = [line.strip() for line in re.split(r"[\r\n]+", shown)]
-    assert [lines.count(line) for line in ("hello from a body", "no end", "by itself")] == [1, 1, 1]
-    assert lines.index("hello from a body") < lines.index("no end") < lines.index("by itself")
-    assert lines[-2] == "after"
+    """It is cleaned and shown once, above what moves."""
+    out = Terminal()
+    display, now = display_on(out)
+    drawn = NodeDrawn("body", "phase", (), False, (), "")
+    display.on_event(RunStarted(START, "r", "o", 1, (drawn,)))
+    display.tick()
+    display.on_event(Printed(START, "hello from a body \x1b[2J", "body"))
+    now.at += 1
+    display.tick()
+    display.on_event(Printed(START, "and the last", "body"))
+    display.close()
+    assert "\x1b[2J" not in out.getvalue()
+    lines = [line.strip() for line in re.split(r"[\r\n]+", visible(out.getvalue()))]
+    assert [lines.count(line) for line in ("hello from a body", "and the last")] == [1, 1]
 
 
 STUCK = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
 from reporting.made_events import noop_phases
+from orchcore.events import Printed
 from orchcore.reporting.audience import Audience
 from orchcore.reporting.progress import choose
 audience = Audience([choose("tty", sys.stdout, sys.stderr, os.environ)])
 for event in list(noop_phases(2000))[:-1]:
     audience.publish(event)
 audience.settle(2)
-print("a body prints too")
+audience.publish(Printed(time.time(), "a body prints too"))
 print(*audience.close(timeout_s=0.5), file=sys.stderr)
 """
 

@@ -42,12 +42,16 @@ def child_environment(
         >>> child_environment(ours, ["ANTHROPIC_API_KEY"], [], {"CI": "1"})
         {'PATH': '/bin', 'ANTHROPIC_API_KEY': 'b', 'CI': '1'}
     """
-    wanted = (*INHERITED, *adapter_login, *pass_env)
+    inherited = named(ours, (*INHERITED, *adapter_login, *pass_env))
+    return {name: ours[name] for name in inherited} | dict(extra)
+
+
+def named(ours: Mapping[str, str], wanted: Iterable[str]) -> tuple[str, ...]:
+    """Names of the variables in *ours* that *wanted* names; ``*`` is a wildcard."""
     exact = frozenset(wanted)
-    patterns = [name for name in wanted if "*" in name]
-    inherited = {
-        name: value
-        for name, value in ours.items()
+    patterns = [name for name in exact if "*" in name]
+    return tuple(
+        name
+        for name in ours
         if name in exact or any(fnmatchcase(name, pattern) for pattern in patterns)
-    }
-    return inherited | dict(extra)
+    )

@@ -11,10 +11,13 @@ from typing import Any
 
 import click
 
+from orchcore.agents.adapters.finder import find_adapters
 from orchcore.cli.agent_facts import AgentFacts, facts_of_agents
 from orchcore.cli.output import say, say_lines
 from orchcore.cli.replaying import replay_command
 from orchcore.config import Config, load_config
+from orchcore.execution.secrecy import secrets_of_agents
+from orchcore.reporting.masking import Mask
 
 
 @click.group(
@@ -41,10 +44,12 @@ def agents_command(context: click.Context, profile: str | None, as_json: bool) -
         return
     config = load_config(Path.cwd(), profile)
     found = facts_of_agents(config, dict(os.environ), Path.cwd())
+    mask = Mask.of(secrets_of_agents(config, find_adapters(), os.environ).values)
     if as_json:
-        say(json.dumps({"schema_version": 1, "agents": [_json(one) for one in found]}) + "\n")
+        told = {"schema_version": 1, "agents": [_json(one) for one in found]}
+        say(json.dumps(mask.data(told)) + "\n")
         return
-    say_lines(_lines(found, config))
+    say_lines(map(mask, _lines(found, config)))
 
 
 agents_command.add_command(replay_command)

@@ -71,7 +71,7 @@ def metavar(annotation: Any, *, many: bool = False) -> str:
         return f"[{'|'.join(map(str, args))}]"
     if inspect.isclass(bare) and issubclass(bare, Enum):
         return f"[{'|'.join(str(member.value) for member in bare)}]"
-    return "SECRET" if shown(bare) == "SecretStr" else shown(bare).upper()
+    return "SECRET" if shown(bare) in {"SecretStr", "SecretBytes"} else shown(bare).upper()
 
 
 def _help(spec: ParameterSpec) -> str:

@@ -44,17 +44,18 @@ def show_command(file: str | None, run: str, as_json: bool) -> None:
 
     RUN is its id, the beginning of one, or `latest`, which is what is shown without it.
     """
-    from orchcore.cli.run_records import record_json, record_lines
+    from orchcore.cli.run_records import mask_of, record_json, record_lines
     from orchcore.journal.folder import ProjectFolder
     from orchcore.journal.reader import read_run
     from orchcore.reporting.styled import painted_lines, wants_colour
 
     project = ProjectFolder.seen(project_folder(file, Path.cwd()))
     record = read_run(project.find_run(run))
+    mask = mask_of(record, os.environ)
     if as_json:
-        say(record_json(record))
+        say(record_json(record, mask))
         return
-    lines = record_lines(record, sys.stdout.encoding, time.time())
+    lines = record_lines(record, mask, sys.stdout.encoding, time.time())
     say(painted_lines(lines, colour=wants_colour(sys.stdout, os.environ)))
 
 

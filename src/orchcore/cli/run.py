@@ -113,20 +113,20 @@ def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
     from orchcore.execution.control import Control
     from orchcore.execution.own_loop import run_in_own_loop
     from orchcore.pipeline import RunSetup, execute
-    from orchcore.reporting.jsonlines import JsonLines
-    from orchcore.reporting.plain import PlainDisplay
-    from orchcore.reporting.progress import choose
+    from orchcore.reporting.progress import choose, prints_of
 
     display = choose(wishes.progress, sys.stdout, sys.stderr, os.environ, verbose=wishes.verbose)
     if own and wishes.progress == "json":
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the display has its own duplicate
+    told, shown = prints_of(display, sys.stdout, sys.stderr, os.environ)
     setup = RunSetup(
         observers=(display,),
         approver=approver_at(display),
         fail_limit=wishes.fail_limit,
         environ=dict(os.environ),
         yes=wishes.yes,
-        tell_prints=isinstance(display, PlainDisplay | JsonLines),
+        told_prints=told,
+        shown_prints=shown,
     )
     control = Control()
 

@@ -1,14 +1,17 @@
 """A recorded run as lines for people and as JSON for programs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orchcore.errors import shown_path
-from orchcore.events import event_json
+from orchcore.config import Config, load_config
+from orchcore.errors import OrchcoreError, shown_path
+from orchcore.events import RunStarted, event_json
+from orchcore.execution.secrecy import secrets_of_agents
 from orchcore.journal.record import (
     RecordedResult,
     RecordedStep,
@@ -19,6 +22,8 @@ from orchcore.journal.record import (
 from orchcore.reporting.figures import shown_cost, shown_duration
 from orchcore.reporting.glyphs import Glyphs, glyphs_for
 from orchcore.reporting.leaf import Leaf
+from orchcore.reporting.masked_events import masked
+from orchcore.reporting.masking import Mask
 from orchcore.reporting.story import TALLIED, Story
 from orchcore.reporting.styled import Line
 from orchcore.reporting.summary import summary
@@ -56,8 +61,27 @@ def summary_json(run: RunSummary) -> str:
     return json.dumps({"schema_version": SCHEMA_VERSION, **_summary_data(run)})
 
 
-def record_json(record: RunRecord) -> str:
-    """Everything recorded of a run as JSON, with its last line end.
+def mask_of(record: RunRecord, environ: Mapping[str, str]) -> Mask:
+    """What is hidden of a run when it is looked at later, by another process.
+
+    That are values in *environ* of the variables that the run hid, and what is secret in the
+    configuration. Values of the command line are known to nobody any more.
+    """
+    names = {
+        name
+        for numbered in record.events
+        if isinstance(numbered.event, RunStarted)
+        for name in numbered.event.secrets
+    }
+    config = Config()
+    with suppress(OrchcoreError):  # it need not be right any more
+        config = load_config(Path(record.summary.orchfile).parent)
+    now = secrets_of_agents(config, {}, environ)
+    return Mask.of({*now.values, *(environ[name] for name in names if name in environ)})
+
+
+def record_json(record: RunRecord, mask: Mask) -> str:
+    """Everything recorded of a run as JSON, masked, with its last line end.
 
     Values and answers, which are JSON themselves, are parts of it and not texts in it.
     """
@@ -72,20 +96,21 @@ def record_json(record: RunRecord) -> str:
             for numbered in record.events
         ],
     }
-    return json.dumps(data, indent=2) + "\n"
+    return json.dumps(mask.data(data) if mask else data, indent=2) + "\n"
 
 
-def record_lines(record: RunRecord, encoding: str | None, now: float) -> list[Line]:
+def record_lines(record: RunRecord, mask: Mask, encoding: str | None, now: float) -> list[Line]:
     """A run as its display would have left it: a header, a row for each node, the summary.
 
     Args:
         record: The run.
+        mask: Hides what is secret.
         encoding: What the output can write.
         now: Unix seconds, for what still runs.
     """
     story = Story()
     for numbered in record.events:
-        story.tell(numbered.event)
+        story.tell(masked(numbered.event, mask) if mask else numbered.event)
     glyphs = glyphs_for(encoding)
     if story.run is None:
         return [((_unrecorded(record.summary), ""),)]

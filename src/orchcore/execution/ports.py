@@ -100,6 +100,7 @@ class Surroundings:
         yes: Whether every gate is answered yes.
         fail_limit: After so many failed instances the run is stopped; ``None``: never.
         environ: Our environment.
+        secrets: Names of the variables in it whose values are not shown.
     """
 
     runner: TurnRunner
@@ -112,3 +113,4 @@ class Surroundings:
     yes: bool = False
     fail_limit: int | None = None
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
+    secrets: tuple[str, ...] = ()

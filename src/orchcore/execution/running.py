@@ -115,6 +115,7 @@ class _Run:
                     if value is not UNSET  # only nodes that are not selected take it
                 },
                 str(self.around.folders.path),
+                secrets=self.around.secrets,
             )
         )
         self.control.bind(self._stop, self._hurry, self._suspend, self.journalist.warn)

@@ -10,6 +10,9 @@ from pydantic import BaseModel, TypeAdapter
 
 from orchcore.declarations.body import RAISED
 from orchcore.errors import shown_path
+from orchcore.planning.annotations import SECRETS
+
+_MASKED = "***"
 
 
 @lru_cache(maxsize=1024)
@@ -53,7 +56,7 @@ def pretty(value: object, annotation: Any) -> str | None:
 def brief(value: object) -> str:
     """*value* in a few words: ``Plan(steps=4, risky=False)``; at most 60 characters."""
     try:
-        return _in_brief(value)
+        return _MASKED if isinstance(value, SECRETS) else _in_brief(value)
     except RAISED:  # a user's __repr__ or property
         return type(value).__name__
 
@@ -80,6 +83,8 @@ def _in_brief(value: object) -> str:
 
 def _short(part: object) -> str:
     match part:
+        case _ if isinstance(part, SECRETS):  # not even its length is shown
+            return _MASKED
         case str():
             words = " ".join(part.split())
             return repr(words if len(words) <= 20 else f"{words[:19]}…")

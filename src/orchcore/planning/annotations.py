@@ -3,15 +3,19 @@
 import inspect
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import is_dataclass
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from pydantic import SecretStr
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 _MODULES = re.compile(r"(?<![\w.'\"])(?:[^\W\d]\w*\.)+(?=[^\W\d])")
+
+SECRETS: tuple[type[Any], ...] = (SecretStr, SecretBytes, Secret)
+"""What pydantic has for values that are not shown."""
 
 
 @lru_cache(maxsize=4096)
@@ -49,19 +53,36 @@ def is_list(annotation: Any) -> bool:
 
 
 def is_text(annotation: Any) -> bool:
-    """Whether it is ``str``, or ``str | None``."""
+    """Whether it is ``str`` or its secret kin, or one of them ``| None``."""
     bare = plain(annotation)
     if get_origin(bare) in (Union, types.UnionType):
-        return all(part in (str, type(None)) for part in get_args(bare))
-    return bare is str
+        return all(part is type(None) or is_text(part) for part in get_args(bare))
+    return bare in (str, SecretStr, SecretBytes)
 
 
-def is_secret(annotation: Any) -> bool:
-    """Whether its values are secrets."""
+def is_secret(annotation: Any, seen: frozenset[int] = frozenset()) -> bool:
+    """Whether its values are secrets, or hold some: ``list[SecretStr]``, a model with one.
+
+    Args:
+        annotation: Any.
+        seen: Ids of annotations that hold this one.
+    """
+    if id(annotation) in seen:
+        return False
+    seen |= {id(annotation)}
     bare = plain(annotation)
-    if get_origin(bare) in (Union, types.UnionType):
-        return any(is_secret(part) for part in get_args(bare))
-    return inspect.isclass(bare) and issubclass(bare, SecretStr)
+    kind = get_origin(bare) or bare
+    if inspect.isclass(kind) and issubclass(kind, SECRETS):
+        return True
+    return any(is_secret(part, seen) for part in get_args(bare) or _field_types(bare))
+
+
+def _field_types(kind: Any) -> Iterable[Any]:
+    if inspect.isclass(kind) and issubclass(kind, BaseModel):
+        return [one.annotation for one in kind.model_fields.values()]
+    if is_typeddict(kind) or (inspect.isclass(kind) and is_dataclass(kind)):
+        return hints(kind).values()
+    return ()
 
 
 def shown(annotation: Any) -> str:

@@ -33,7 +33,7 @@ def read_value(spec: ParameterSpec, raw: object) -> object:
     """
     adapter = _adapter(spec.annotation)
     items = _items(raw)
-    if isinstance(raw, str) and (spec.secret or is_text(spec.annotation)):
+    if isinstance(raw, str) and is_text(spec.annotation):
         raw = _expanded(raw)
     elif items is not None and all(map(is_text, get_args(plain(spec.annotation)))):
         raw = [_expanded(item) if isinstance(item, str) else item for item in items]

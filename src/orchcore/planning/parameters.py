@@ -199,7 +199,8 @@ def _conflict(first: ParameterSpec, second: ParameterSpec) -> Problem:
 
 
 def _described(spec: ParameterSpec) -> str:
-    default = "required" if spec.default is UNSET else f"default {spec.default!r}"
+    shown_default = "***" if spec.secret else repr(spec.default)
+    default = "required" if spec.default is UNSET else f"default {shown_default}"
     return f"{shown(spec.annotation)}, {default}"
 
 
@@ -242,8 +243,12 @@ def _default_problem(spec: ParameterSpec) -> Iterator[Problem]:
 
 def _invalid(spec: ParameterSpec, said: str, raw: object, error: Exception) -> Problem:
     if not isinstance(error, ValidationError):
-        return Problem("parameter", f"{said} {raw}: {error}", spec.where)
-    found = "***" if spec.secret else repr(error.errors()[0]["input"])
+        found = "***" if spec.secret else raw
+        return Problem("parameter", f"{said} {found}: {error}", spec.where)
+    if spec.secret:
+        reason = _reason(error.errors()[0])
+        return Problem("parameter", f"{said} ***: {reason}", spec.where)
+    found = repr(error.errors()[0]["input"])
     hints: tuple[str, ...] = ()
     if isinstance(raw, str) and wants_json(error) and raw == error.errors()[0]["input"]:
         hints = (f"write it as JSON:   {said} '{{...}}'   or   {said} '[...]'",)
@@ -255,3 +260,9 @@ def _told(error: ValidationError) -> str:
     first = error.errors()[0]
     in_a_field = any(isinstance(part, str) for part in first["loc"])
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if in_a_field else first["msg"]
+
+
+def _reason(error: Any) -> str:
+    """What is wrong with a secret, unless it was told by its own validator, who may quote it."""
+    said_by_us = error["type"] not in {"value_error", "assertion_error"} and not error.get("ctx")
+    return error["msg"] if said_by_us else "it is not valid"

@@ -3,7 +3,8 @@
 Every observer has a thread and a mailbox of its own. Publishing appends to a ``deque`` (atomic in
 CPython, no lock) and wakes a sleeping thread; a woken thread first waits a moment, so that
 many events cost one wake-up. The mailbox is bounded by weight: a slow observer first misses what
-agents say, then is dropped. One that raises is dropped too, and one that hangs is left behind.
+agents say and bodies print, then is dropped. One that raises is dropped too, and one that hangs is
+left behind.
 """
 
 import time
@@ -15,7 +16,7 @@ from threading import Event as Flag
 from threading import Thread
 from typing import Protocol, Self
 
-from orchcore.events import AgentSaid, Event, TextWritten, ThinkingWritten, Warned
+from orchcore.events import AgentSaid, Event, Printed, TextWritten, ThinkingWritten, Warned
 
 _LOOK_S = 0.005
 _EVENT_BYTES = 1000
@@ -61,8 +62,8 @@ class Audience:
 
         Args:
             observers: Owned from now on: they are closed by this object.
-            limit_bytes: What may wait for one observer before it misses agents' words; at
-                twice as much it is dropped.
+            limit_bytes: What may wait for one observer before it misses agents' words and bodies'
+                prints; at twice as much it is dropped.
             batch_s: How long a woken thread waits for more events.
             tick_s: The longest time between two ticks.
         """
@@ -170,7 +171,7 @@ class _Seat:
             yield f"{name} was dropped: {_told(self._error)}; the run went on"
 
     def _refused(self, event: Event, waiting: int) -> bool:
-        if isinstance(event, AgentSaid):
+        if isinstance(event, AgentSaid | Printed):
             self._missed += 1
             return True
         if waiting > 2 * self._limit_bytes:
@@ -202,7 +203,7 @@ class _Seat:
         if missed:
             self._missed_told += missed
             self._observer.on_event(
-                Warned(time.time(), f"{missed} messages of agents came too fast to be shown")
+                Warned(time.time(), f"{missed} messages and prints came too fast to be shown")
             )
         self._observer.tick()
         self._rounds += 1
@@ -219,6 +220,8 @@ class _Seat:
 
 
 def _weight_bytes(event: Event) -> int:
+    if type(event) is Printed:
+        return _EVENT_BYTES + len(event.text)
     if type(event) is not AgentSaid:
         return _EVENT_BYTES
     said = event.event

@@ -17,6 +17,7 @@ from orchcore.events import (
     InstanceEnded,
     LoopSuspected,
     NodeEnded,
+    Printed,
     RunEnded,
     RunStarted,
     Warned,
@@ -32,7 +33,6 @@ from orchcore.reporting.layout import (
     row_line,
 )
 from orchcore.reporting.leaf import Leaf
-from orchcore.reporting.printed import Printed
 from orchcore.reporting.sanitize import clean_line
 from orchcore.reporting.story import Story
 from orchcore.reporting.streams import Outlet
@@ -72,7 +72,6 @@ class ConsoleDisplay:
         self._environ = environ
         self._console = terminal_console(self._outlet.stream, environ, colour=self._colour)
         self._live: Live | None = None
-        self._printed = Printed()
         self._story = Story()
         self._due: list[Leaf | Line] = []
         self._clock, self._frame_s = clock, frame_s
@@ -142,6 +141,8 @@ class ConsoleDisplay:
             case LoopSuspected():
                 text = f"{event.node}: {loop_text(event)}"
                 self._due.append(((" ! ", "bold yellow"), (text, "yellow")))
+            case Printed():
+                self._due.append(plain_line(event.text))
             case RunEnded():
                 self._drawn_at = float("-inf")
             case _:
@@ -157,7 +158,7 @@ class ConsoleDisplay:
             self._end_live()
             return
         size = self._size()
-        above = [*self._take_due(now, size), *map(plain_line, self._printed.take())]
+        above = self._take_due(now, size)
         lines = frame(self._story, now, size, self._glyphs)
         missing = len(self._drawn) - len(above) - len(lines)
         padding: list[Line] = [()] * min(missing, size.height - 1 - len(lines))
@@ -197,13 +198,11 @@ class ConsoleDisplay:
                 redirect_stderr=False,
             )
             self._live.start()
-            self._printed.catch()
         return self._live
 
     def _end_live(self) -> None:
         """Leaves the terminal as if there had been no frame, with all that is due printed."""
         above = self._take_due(self._clock(), self._size())
-        above += map(plain_line, self._printed.release())
         if self._live is not None:
             self._undo_reflow(self._size().width)
             self._live.stop()

@@ -1,6 +1,6 @@
 """Which display a run gets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, Protocol, TextIO
 
 from orchcore.errors import Problem, UsageError
@@ -8,7 +8,10 @@ from orchcore.reporting.audience import Observer
 from orchcore.reporting.jsonlines import JsonLines
 from orchcore.reporting.plain import PlainDisplay
 from orchcore.reporting.quiet import QuietDisplay
+from orchcore.reporting.sanitize import harmless_line
 from orchcore.reporting.styled import is_terminal
+
+_CI_VARIABLES = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "TEAMCITY_VERSION")
 
 type Mode = Literal["auto", "tty", "plain", "json", "quiet"]
 
@@ -65,6 +68,32 @@ def choose(
 
         return ConsoleDisplay(stdout, environ)
     return PlainDisplay(stdout, environ, verbose=verbose)
+
+
+def prints_of(
+    display: Display, stdout: TextIO, stderr: TextIO, environ: Mapping[str, str]
+) -> tuple[tuple[str, ...], dict[str, Callable[[str], str]]]:
+    """What becomes of the lines that bodies print while *display* shows a run.
+
+    Returns:
+        The streams whose lines the display is told, since it writes there itself; and of the others
+        what each line goes through: it is made harmless where a terminal or a CI system reads it.
+    """
+    streams = {"stdout": stdout, "stderr": stderr}
+    told: tuple[str, ...] = ("stdout",)
+    if isinstance(display, QuietDisplay):
+        told = ()
+    elif not isinstance(display, PlainDisplay | JsonLines) and is_terminal(stderr):
+        told = ("stdout", "stderr")  # the live view has the terminal for itself
+    return told, {
+        name: harmless_line if is_terminal(stream) or _is_ci(environ) else str
+        for name, stream in streams.items()
+        if name not in told
+    }
+
+
+def _is_ci(environ: Mapping[str, str]) -> bool:
+    return any(environ.get(name) for name in _CI_VARIABLES)
 
 
 def _is_live(stdout: TextIO, environ: Mapping[str, str]) -> bool:

@@ -35,7 +35,12 @@ def clean_line(text: str) -> str:
         text = text[:_LONGEST_LINE] + "…"
     if text.isprintable():
         return text
-    return "".join(map(_shown, _SEQUENCE.sub("", text)))
+    return "".join(map(_shown, without_sequences(text)))
+
+
+def without_sequences(text: str) -> str:
+    """*text* without its escape sequences."""
+    return _SEQUENCE.sub("", text)
 
 
 def clean_lines(text: str, limit: int | None = None) -> list[str]:
@@ -57,6 +62,11 @@ def harmless_in_logs(line: str) -> str:
     if line.lstrip().startswith("::"):
         line = line.replace("::", ": :", 1)
     return line
+
+
+def harmless_line(text: str) -> str:
+    """*text* as one line that neither a terminal nor a CI system obeys."""
+    return harmless_in_logs(clean_line(text))
 
 
 def _shown(character: str) -> str:
