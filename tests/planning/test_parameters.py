@@ -22,6 +22,33 @@ def _value(folder: Path, declared: str, given: object, body: str = "") -> Any:
     return plan.parameters["x"]
 
 
+KINDS = """
+from dataclasses import dataclass
+from typing import Annotated, TypedDict
+from pydantic import AfterValidator, Secret, SecretBytes
+
+class Model(BaseModel):
+    inner: list[SecretStr] | None = None
+
+@dataclass
+class Tuple:
+    inner: tuple[Model, ...]
+
+class Table(TypedDict):
+    inner: Model
+
+class Plain(BaseModel):
+    inner: "Plain | None" = None
+
+type Tree = list[Tree]
+
+def _refuse(value: SecretStr) -> SecretStr:
+    raise ValueError(value.get_secret_value())
+
+type Picky = Annotated[SecretStr, AfterValidator(_refuse)]
+"""
+
+
 def _specs(folder: Path, body: str) -> dict[str, ParameterSpec]:
     return {spec.name: spec for spec in parameter_specs(collected(folder, body))}
 
@@ -240,6 +267,26 @@ def test_secrets_are_marked_and_never_shown(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         planned(tmp_path, body, parameters={"token": ["hunter2"]})
     assert "hunter2" not in str(caught.value)
+
+
+def test_whatever_holds_a_secret_is_one(tmp_path: Path) -> None:
+    """Lists, models, dataclasses and tables too, however deep; a type within itself has an end."""
+    body = f"{KINDS}\n" + ONE.format(
+        "a: list[SecretStr] = param([]), b: SecretBytes | None = param(None), "
+        "c: Model = param(None), d: dict[str, Tuple] = param({}), e: Table = param({}), "
+        "f: Tree = param(None), g: Annotated[SecretStr, 'x'] = param('y'), "
+        "h: Secret[int] = param(1), i: Plain = param(None), j: Literal['a'] = param('a')"
+    )
+    found = {name: spec.secret for name, spec in _specs(tmp_path, body).items()}
+    assert found == dict.fromkeys("abcdegh", True) | dict.fromkeys("fij", False)
+
+
+def test_a_validator_of_a_secret_is_not_quoted(tmp_path: Path) -> None:
+    """It may have put the value into its message."""
+    body = f"{KINDS}\n" + ONE.format("x: Picky = param()")
+    with pytest.raises(UsageError) as caught:
+        planned(tmp_path, body, parameters={"x": "hunter2-hunter2"})
+    assert caught.value.problems[0].message == "--x ***: it is not valid"
 
 
 def test_what_an_option_needs_to_know(tmp_path: Path) -> None:

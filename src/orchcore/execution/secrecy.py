@@ -17,7 +17,7 @@ _HARMLESS = (*INHERITED, "PWD", "OLDPWD")
 """Every program gets these: their values (``/home/max``) are in half of what is shown."""
 _SETTING = re.compile(
     r"_(MODEL|DIR|HOME|REGION|LOCATION|HOST|PROJECT|VERSION|TYPE|MECHANISM|TRANSPORT|CERTIFICATE"
-    r"|(WIRE|SQLITE)_\w+)$"
+    r"|SPEED|WIRE_API)$"
 )
 """Variables of a login that hold no secret: a model, a folder, a place."""
 _TELLING = re.compile(

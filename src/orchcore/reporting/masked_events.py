@@ -91,19 +91,25 @@ def _names(kind: Hashable) -> tuple[str, ...]:
     return tuple(one.name for one in fields(cast("Any", kind)) if one.name not in _OURS)
 
 
-def _part(value: Any, mask: Mask) -> Any:
+def _part(value: object, mask: Mask) -> object:
     match value:
         case str():
             return mask(value)
         case tuple():
-            parts: tuple[Any, ...] = value
-            after = tuple(_part(part, mask) for part in parts)
-            return parts if all(map(is_, after, parts)) else after
+            return _parts(cast("tuple[object, ...]", value), mask)
         case Mapping():
-            table = cast("Mapping[str, Any]", value)
-            hidden = {mask(name): _part(item, mask) for name, item in table.items()}
-            return table if hidden == table else hidden
+            return _table(cast("Mapping[str, object]", value), mask)
         case _ if is_dataclass(value):
             return masked(value, mask)
         case _:
             return value
+
+
+def _parts(before: tuple[object, ...], mask: Mask) -> tuple[object, ...]:
+    after = tuple(_part(part, mask) for part in before)
+    return before if all(map(is_, after, before)) else after
+
+
+def _table(before: Mapping[str, object], mask: Mask) -> Mapping[str, object]:
+    after = {mask(name): _part(item, mask) for name, item in before.items()}
+    return before if after == before else after
