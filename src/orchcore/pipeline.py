@@ -159,7 +159,7 @@ class _Asking:
     """Asks once observers have shown what happened before, and shows no secret."""
 
     approver: Approver
-    settle: Callable[[], None]
+    settle: Callable[[], object]
     mask: Mask
 
     async def ask(self, question: str, value: str) -> Answer:
