@@ -80,6 +80,15 @@ def test_prints_go_to_stdout_where_nobody_is_told(
     assert capsys.readouterr().out.startswith("one line\nfrom a thread\n")
 
 
+def test_a_print_makes_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A body that prints a lot costs no file system, and leaves no empty folder of artifacts."""
+    (tmp_path / "orchfile.py").write_text(ORCHFILE)
+    plan = draft(collect((str(tmp_path),), None, tmp_path), Request())
+    result = asyncio.run(execute(plan, RunSetup(shown_prints={"stdout": str.upper}), Control()))
+    assert capsys.readouterr().out
+    assert not (result.folder / "first").exists()
+
+
 def test_lines_are_made_harmless_where_a_stream_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -282,6 +282,20 @@ def test_a_print_in_a_body_lands_above_the_view() -> None:
     assert [lines.count(line) for line in ("hello from a body", "and the last")] == [1, 1]
 
 
+def test_a_body_that_prints_without_end_delays_no_frame() -> None:
+    """Of what it prints between two frames the latest 10,000 lines are shown."""
+    out = Terminal()
+    display, _ = display_on(out)
+    display.on_event(RunStarted(START, "r", "o", 1, ()))
+    for number in range(10_050):
+        display.on_event(Printed(START, f"line {number}.", "body"))
+    display.close()
+    shown = visible(out.getvalue())
+    assert (shown.count("line "), "line 49." in shown) == (10_000, False)
+    assert "line 50." in shown
+    assert "line 10049." in shown
+
+
 STUCK = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])

@@ -73,6 +73,11 @@ class Node:
 class Body(Protocol):
     """A running body, as execution sees it."""
 
+    @property
+    def node_id(self) -> str:
+        """The running instance's id: cheap, asked with every print."""
+        ...
+
     async def step(self, step: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
         """Runs a step as a recorded sub-step."""
         ...

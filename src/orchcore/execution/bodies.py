@@ -94,8 +94,13 @@ class RunningBody:
         desk = TurnDesk(scene.office, attempt, self._ensure_going_on)
         self.counter = Counter(scene.office.book, desk, self.spawn)
 
+    @property
+    def node_id(self) -> str:
+        """The running instance's id."""
+        return self._attempt.node
+
     def facts(self) -> Node:
-        """The running instance."""
+        """The running instance; makes its folder."""
         folders = self._scene.office.around.folders
         return Node(
             self._attempt.node,

@@ -57,7 +57,7 @@ class PrintStream(TextIOBase):
     def write(self, text: str, /) -> int:
         """Keeps *text* until its line is whole."""
         body = BODY.get()
-        node = body.facts().id if body is not None else ""
+        node = body.node_id if body is not None else ""
         *lines, begun = (self._begun.pop(node, "") + text).split("\n")
         if begun:
             self._begun[node] = begun

@@ -1,6 +1,7 @@
 """The live view of a terminal: finished rows scroll away, what goes on stays below and moves."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Lock
@@ -41,6 +42,9 @@ from orchcore.reporting.summary import summary
 from orchcore.reporting.terminal import terminal_console, terminal_size
 from orchcore.reporting.wording import header, loop_text, row_of
 
+_KEPT_PRINTS = 10_000
+"""Lines that bodies print between two frames; of more, the latest are shown."""
+
 
 class ConsoleDisplay:
     """An observer that draws on a terminal.
@@ -74,6 +78,7 @@ class ConsoleDisplay:
         self._live: Live | None = None
         self._story = Story()
         self._due: list[Leaf | Line] = []
+        self._prints: deque[str] = deque(maxlen=_KEPT_PRINTS)
         self._clock, self._frame_s = clock, frame_s
         self._drawn_at = float("-inf")
         self._drawn: list[int] = []
@@ -142,7 +147,7 @@ class ConsoleDisplay:
                 text = f"{event.node}: {loop_text(event)}"
                 self._due.append(((" ! ", "bold yellow"), (text, "yellow")))
             case Printed():
-                self._due.append(plain_line(event.text))
+                self._prints.append(event.text)
             case RunEnded():
                 self._drawn_at = float("-inf")
             case _:
@@ -181,12 +186,15 @@ class ConsoleDisplay:
     def _take_due(self, now: float, size: Size) -> list[Line]:
         due, self._due = self._due, []
         id_cells = id_width(self._story, size.width)
-        return [
+        rows = [
             row_line(row_of(item, self._story, now, self._glyphs), id_cells, size.width)
             if isinstance(item, Leaf)
             else clip_line(item, size.width)
             for item in due
         ]
+        rows += map(plain_line, self._prints)
+        self._prints.clear()
+        return rows
 
     def _started_live(self) -> Live:
         if self._live is None:
