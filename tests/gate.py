@@ -46,7 +46,14 @@ STEPS = (
 )
 MEASURED = tuple(
     Step(name, (sys.executable, f"tests/benchmarks/{name}.py"))
-    for name in ("bench_phases", "bench_journal", "bench_launch", "bench_import", "bench_stop")
+    for name in (
+        "bench_phases",
+        "bench_journal",
+        "bench_launch",
+        "bench_stream",
+        "bench_import",
+        "bench_stop",
+    )
 )
 """Benchmarks with limits; not among the checks, since other work on the machine slows them."""
 

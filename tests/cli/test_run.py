@@ -261,7 +261,7 @@ def test_plan_refuses_what_run_refuses(tmp_path: Path) -> None:
         "no agent is called 'nobody'",
         "argv of agent 'holes' has an unknown placeholder {nope}",
         "no 'surely-not-there' in PATH",
-        "these can: claude, codex, ",
+        "these can: acp, claude, codex, ",
     ):
         assert said in planned.stderr
     assert not (tmp_path / ".orchcore").exists()

@@ -10,7 +10,7 @@ from orchcore.agents.adapters.finder import find_adapters, installed
 from orchcore.agents.adapters.text import TextAdapter
 from orchcore.errors import UsageError
 
-BUILT_IN = ["acp", "claude", "codex", "copilot", "demo", "gemini", "text"]
+BUILT_IN = ["acp", "claude", "codex", "copilot", "demo", "gemini", "opencode", "text"]
 
 GOOD = """
 from dataclasses import dataclass
