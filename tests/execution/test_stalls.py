@@ -1,10 +1,11 @@
 """What becomes of turns that fall silent or go round in circles."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from orchcore.agents.invocation import Invocation
+from orchcore.agents.invocation import Invocation, Listener
 from orchcore.events import AgentEvent, Event, LoopSuspected, ToolStarted
 from orchcore.execution.accounts import LATELY_S, Accounts
 from orchcore.execution.handle import NUDGE
@@ -119,3 +120,47 @@ def test_a_loop_is_suspected_and_told_once() -> None:
     assert isinstance(event, LoopSuspected)
     assert event == LoopSuspected(event.at, "work", "turn-1", "Bash", "npm test", 5)
     assert len(told.shown) == len(onward) == 16
+
+
+async def test_a_cli_that_starts_alone_is_followed_when_it_was_heard(tmp_path: Path) -> None:
+    """The first turn of a run begins its work before others start; later ones do not wait."""
+    body = "@agent(parallel=4)\nasync def work(ai: Agent, n: int = each([1, 2, 3, 4])) -> str:\n"
+    body += "    return await ai.ask('x')\n"
+    order: list[str] = []
+
+    async def script(_: Invocation) -> TurnResult:
+        order.append("starts")
+        await asyncio.sleep(0.05)
+        order.append("ends")
+        return replied("x")
+
+    alone = replace(ABLE, starts_alone=True)
+    runner = LateRunner(script)
+    adapters = {"scripted": ScriptedAdapter("scripted", alone)}
+    done = await played(tmp_path, body, runner=runner, adapters=adapters)
+    assert done.exit_code == 0
+    assert order[:2] == ["starts", "ends"]  # the first is heard of when it ends
+    assert order[2:5] == ["starts"] * 3
+
+
+class LateRunner(ScriptedRunner):
+    """Tells nothing before a turn's end."""
+
+    async def run(self, invocation: Invocation, listener: Listener) -> TurnResult:
+        heard = list[AgentEvent]()
+        result = await super().run(invocation, heard.append)
+        for event in heard:
+            listener(event)
+        return result
+
+
+async def test_nobody_waits_for_ever_for_the_first() -> None:
+    """One that is never heard of holds others up for a bounded time only."""
+    accounts = Accounts()
+    await accounts.let_first_begin("opencode")
+    waiting = asyncio.create_task(accounts.let_first_begin("opencode"), name="second")
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    accounts.begun("opencode")
+    await waiting
+    await accounts.let_first_begin("opencode")

@@ -9,6 +9,7 @@ model's name (``fake-NAME``), else it is ``text``:
 * ``big-tool``: calls the shell tool with a command that prints 1.5 MB.
 * ``slow-tool``: calls the shell tool with a command that lasts 5 minutes in a session of its own.
 * ``ask``: calls the shell tool for something that needs an approval.
+* ``insist``: the same, again and again, whatever the tool says.
 * ``thinking``: thinks, then answers.
 * ``refusal``: stops in the vendor's way of refusing.
 * ``empty``: answers without text.
@@ -43,7 +44,9 @@ _COMMANDS = {
     "big-tool": BIG_COMMAND,
     "slow-tool": "setsid --wait sleep 300",
     "ask": "touch ../asked.txt",
+    "insist": "touch ../asked.txt",
 }
+_CAREFUL = frozenset({"ask", "insist"})
 _SHELLS = {
     "Bash": "command",
     "bash": "command",
@@ -136,10 +139,11 @@ def reply_to(asked: Asked, scenario: str) -> Reply:
     """The answer of *scenario*."""
     if scenario in _SAYINGS:
         return _SAYINGS[scenario]
-    if asked.after_tool:
+    if asked.after_tool and scenario != "insist":
         return Reply(AFTER_TOOL)
     if scenario in _COMMANDS:
-        return Reply(call=_shell_call(asked, _COMMANDS[scenario], careful=scenario == "ask"))
+        call = _shell_call(asked, _COMMANDS[scenario], careful=scenario in _CAREFUL)
+        return Reply(call=call)
     if scenario == "write":
         return Reply(call=_write_call(asked))
     return _words(asked, "First I think." if scenario == "thinking" else "")

@@ -82,6 +82,20 @@ def _copilot(server: ModelServer, home: Path, kept: Path) -> Environ:
     }
 
 
+def _opencode(server: ModelServer, home: Path, kept: Path) -> Environ:
+    del home, kept
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "options": {"baseURL": f"{server.url}/v1", "apiKey": "sk-dummy-key"},
+        "models": {"fake-model": {"cost": {"input": 1, "output": 10}}},
+    }
+    settings = {"provider": {"fake": provider}, "model": "fake/fake-model"}
+    return {
+        "OPENCODE_CONFIG_CONTENT": json.dumps(settings),
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+    }
+
+
 CLIS = (
     RealCli(
         "claude",
@@ -92,4 +106,5 @@ CLIS = (
     RealCli("codex", openai_server.serving, _codex),
     RealCli("gemini", gemini_server.serving, _gemini, 'model = "gemini-2.5-flash"'),
     RealCli("copilot", openai_server.serving, _copilot),
+    RealCli("opencode", openai_server.serving, _opencode),
 )

@@ -38,6 +38,14 @@ async def work(ai: Agent, number: int = each([1, 2])) -> str:
     return await ai.ask("scenario=slow-tool")
 """
 
+INSISTS = """
+from orchcore import Agent, agent
+
+@agent("{name}")
+async def answer(ai: Agent) -> str:
+    return await ai.ask("scenario=insist")
+"""
+
 LIMITED = """
 from orchcore import Agent, agent
 
@@ -118,6 +126,21 @@ def test_a_stall_is_ended_by_idle(desk: Desk) -> None:
         assert room.left_after(0) == []
         assert "stalled" in room.output()
         assert "idle=4" in room.output()
+
+
+def test_a_tool_that_would_have_to_ask_never_hangs(desk: Desk) -> None:
+    """A model that insists on one is ended soon, and the option to set is told.
+
+    Codex asks nobody: its sandbox refuses, the model is told, and nothing is in its stream.
+    """
+    if desk.cli.name == "codex":
+        pytest.skip("Codex never asks")
+    with desk.run(INSISTS) as room:
+        assert room.wait(SOON_S) == 1, room.output()
+        assert room.left_after(0) == []
+        assert "permission_denied" in room.output()
+        assert "permission=" in room.output()
+    assert not (desk.folder / "asked.txt").exists()
 
 
 @pytest.mark.parametrize("how", ["interrupted", "killed"])

@@ -1,10 +1,13 @@
-"""Which agents' accounts met a limit lately: their silence is not a stall."""
+"""What the turns of one account must know of each other: limits that were met, who was first."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 
 from orchcore.results import Failure, FailureKind
 
 LATELY_S = 900.0
+FIRST_S = 15.0
+"""A CLI that starts alone has set up what it shares with others by then."""
 _LIMITS: frozenset[FailureKind] = frozenset({"rate_limited", "quota", "overloaded"})
 
 
@@ -13,6 +16,23 @@ class Accounts:
     """What is known of the accounts of a run; told the time (seconds, monotonic)."""
 
     _limited_s: dict[str, float] = field(default_factory=dict[str, float])
+    _first: dict[str, asyncio.Event] = field(default_factory=dict[str, asyncio.Event])
+
+    async def let_first_begin(self, account: str) -> None:
+        """Returns at once for the first turn on *account*; for others once that was heard of."""
+        if account not in self._first:
+            self._first[account] = asyncio.Event()
+            return
+        try:
+            async with asyncio.timeout(FIRST_S):
+                await self._first[account].wait()
+        except TimeoutError:
+            self.begun(account)
+
+    def begun(self, account: str) -> None:
+        """A turn on *account* was heard of, or is over."""
+        if account in self._first:
+            self._first[account].set()
 
     def met(self, account: str, kind: FailureKind | None, now_s: float) -> None:
         """A turn on *account* met a failure of *kind*; only limits are of interest."""

@@ -30,6 +30,7 @@ class Listening:
         turn: The turn's name.
         last: The last lines of the attempt, continued here.
         onward: Told every event, too.
+        begun: Called at the first event.
         cause: Why the CLI itself tried a request again, the last time that it did.
     """
 
@@ -38,11 +39,16 @@ class Listening:
     turn: str
     last: list[str]
     onward: Callable[[AgentEvent], None] | None = None
+    begun: Callable[[], None] = lambda: None
     cause: FailureKind | None = None
+    _silent: bool = True
     _calls: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
 
     def __call__(self, event: AgentEvent) -> None:
         """Hears *event*."""
+        if self._silent:
+            self._silent = False
+            self.begun()
         self.journalist.show(AgentSaid(time.time(), self.node, self.turn, event))
         if isinstance(event, TextWritten) and not event.partial:
             self.last.extend(event.text.splitlines()[-LAST_LINES:])

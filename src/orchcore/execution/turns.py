@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
@@ -139,6 +140,8 @@ class TurnDesk:
         number = next(self._numbers)
         async with AsyncExitStack() as stack:
             with waiting():
+                if choice.adapter.capabilities.starts_alone:
+                    await self._accounts.let_first_begin(choice.account)
                 slots = self._slots.taken(
                     choice.slots, choice.account, choice.settings.max_parallel
                 )
@@ -161,7 +164,8 @@ class TurnDesk:
         self._journalist.say(self._started(turn, choice, invocation))
         self._preparations.begin(choice)
 
-        listening = Listening(self._journalist, self._node, turn, self._last, listener)
+        begun = partial(self._accounts.begun, choice.account)
+        listening = Listening(self._journalist, self._node, turn, self._last, listener, begun)
         simulated = choice.adapter.capabilities.simulated
         began = time.monotonic()
         try:
@@ -171,6 +175,8 @@ class TurnDesk:
             self._book(TurnResult(cost_usd=0.0 if simulated else None), simulated)
             self._journalist.say(self._cut(turn, time.monotonic() - began, simulated))
             raise
+        finally:
+            begun()
         self._accounts.met(choice.account, listening.cause, time.monotonic())
         result = self._judged(turn, choice, result)
         return await self._ended(turn, asked, result, (folder, simulated, began))

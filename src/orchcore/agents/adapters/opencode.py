@@ -68,6 +68,7 @@ class OpenCodeAdapter:
             fork=True,
             tools=True,
             hermetic=True,
+            starts_alone=True,  # 1.18.33 fails with "database is locked" while another sets it up
             usage_streams=True,
             money="usd",
         )

@@ -68,6 +68,7 @@ class Capabilities:
         stdin: Takes the prompt by stdin (else as an argument: 128 KiB at most on Linux).
         usage_streams: Reports usage while it works, not only at the end.
         money: What it tells of its price: ``usd``, ``tokens`` to be priced, or nothing.
+        starts_alone: The first one of a run must have begun its work before others start.
         simulated: Answers are made up; everything they touch is marked.
         extra: The part of orchcore that it needs beside the program; ``None``: none.
     """
@@ -84,6 +85,7 @@ class Capabilities:
     stdin: bool = True
     usage_streams: bool = False
     money: Literal["usd", "tokens", "nothing"] = "nothing"
+    starts_alone: bool = False
     simulated: bool = False
     extra: Extra | None = None
 
