@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from orchcore.agents.adapters.claude import ClaudeAdapter
@@ -15,9 +14,6 @@ from orchcore.agents.adapters.protocol import Adapter, Ending
 from orchcore.agents.invocation import Invocation
 from orchcore.events import AgentEvent
 from orchcore.results import TurnResult
-
-ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""For properties: a loaded machine is no counter-example."""
 
 GOLDENS = Path(__file__).parents[2] / "golden"
 NOW = 1795450000.0  # 2026-11-23 16:06:40 UTC, about when the streams were recorded

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.adapters.replay import (
-    ANY_SPEED,
     NOW,
     Recordings,
     Replayed,
@@ -298,21 +297,18 @@ def test_unknown_updates_are_counted() -> None:
 
 
 @given(st.sampled_from(NAMES), st.data())
-@ANY_SPEED
 def test_cut_streams_fail(name: str, data: st.DataObject) -> None:
     """A stream that stops anywhere is no success."""
     ACP.fail_when_cut(name, data)
 
 
 @given(st.sampled_from(sorted(SUCCESSES)), st.data())
-@ANY_SPEED
 def test_unknown_lines_leave_the_answer(name: str, data: st.DataObject) -> None:
     """Unknown lines anywhere leave the answer as it was."""
     ACP.keep_their_answer(name, data)
 
 
 @given(st.sampled_from(NAMES), st.data())
-@ANY_SPEED
 def test_damage_raises_nothing(name: str, data: st.DataObject) -> None:
     """Bytes overwritten anywhere raise nothing."""
     ACP.survive_damage(name, data)
@@ -340,7 +336,6 @@ ANYTHING = st.recursive(
 
 
 @given(st.lists(st.tuples(KINDS, st.dictionaries(KEYS, ANYTHING, max_size=6)), max_size=8))
-@ANY_SPEED
 def test_lines_of_any_shape(told: list[tuple[str, dict[str, Any]]]) -> None:
     """Whatever stands in the fields, nothing is raised, and only a good end is a success."""
     stream = b"".join(json.dumps({**rest, "type": kind}).encode() + b"\n" for kind, rest in told)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.adapters.replay import ANY_SPEED, JSON, NOW, Recordings, Replayed, invocation, lines
+from agents.adapters.replay import JSON, NOW, Recordings, Replayed, invocation, lines
 from orchcore.agents.adapters.codex import CodexAdapter
 from orchcore.agents.adapters.protocol import Ending
 from orchcore.agents.lines import LineSplitter
@@ -510,7 +510,6 @@ def test_long_lines_are_read() -> None:
     assert (result.failure, result.tools) == (None, ((SHELL, True),))
 
 
-@ANY_SPEED
 @given(st.sampled_from(SUCCESSES), st.randoms(use_true_random=False))
 def test_chunks_change_nothing(name: str, rng: random.Random) -> None:
     """However the bytes are cut, the same events come out."""
@@ -543,7 +542,6 @@ def odd_lines(draw: st.DrawFn) -> bytes:
     return json.dumps({**told, "type": draw(st.sampled_from(KINDS))}).encode()
 
 
-@ANY_SPEED
 @given(st.lists(st.binary(max_size=40) | odd_lines()), st.booleans())
 def test_anything_may_be_printed(printed: list[bytes], structured: bool) -> None:
     """No bytes raise, what is told can be recorded, and without an end nothing is a success."""
@@ -554,21 +552,18 @@ def test_anything_may_be_printed(printed: list[bytes], structured: bool) -> None
         assert event_json(AgentSaid(at=0, node="n", turn="t", event=event))
 
 
-@ANY_SPEED
 @given(st.sampled_from(NEW.names), st.data())
 def test_cut_anywhere_is_never_a_false_success(name: str, data: st.DataObject) -> None:
     """A recorded stream that stops anywhere before its last newline is no success."""
     NEW.fail_when_cut(name, data)
 
 
-@ANY_SPEED
 @given(st.sampled_from(SUCCESSES), st.data())
 def test_unknown_lines_anywhere_change_no_verdict(name: str, data: st.DataObject) -> None:
     """Two lines of unknown types anywhere leave the answer as it was."""
     NEW.keep_their_answer(name, data)
 
 
-@ANY_SPEED
 @given(st.sampled_from(NEW.names), st.data())
 def test_damaged_stream_never_raises(name: str, data: st.DataObject) -> None:
     """Bytes overwritten anywhere raise nothing."""

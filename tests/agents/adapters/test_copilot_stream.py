@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.adapters.replay import ANY_SPEED, JSON, NEW_ID, NOW, Recordings, Replayed, lines
+from agents.adapters.replay import JSON, NEW_ID, NOW, Recordings, Replayed, lines
 from orchcore.agents.adapters.copilot import CopilotAdapter
 from orchcore.agents.adapters.protocol import Ending
 from orchcore.events import (
@@ -454,7 +454,6 @@ def odd_lines(draw: st.DrawFn) -> bytes:
     return json.dumps({"type": draw(st.sampled_from(KINDS)), "data": data}).encode()
 
 
-@ANY_SPEED
 @given(st.lists(st.binary(max_size=40) | odd_lines()), JSON, st.binary(max_size=30))
 def test_anything_may_be_printed(printed: list[bytes], code: object, usage: bytes) -> None:
     """No bytes raise, and without a result line nothing is a success."""
@@ -463,21 +462,18 @@ def test_anything_may_be_printed(printed: list[bytes], code: object, usage: byte
     COPILOT.replay(stream + lines({"type": "result", "exitCode": code}))
 
 
-@ANY_SPEED
 @given(st.sampled_from(NAMES), st.data())
 def test_cut_anywhere_is_never_a_false_success(name: str, data: st.DataObject) -> None:
     """A recorded stream that stops anywhere before its last newline is no success."""
     COPILOT.fail_when_cut(name, data)
 
 
-@ANY_SPEED
 @given(st.sampled_from(SUCCESSES), st.data())
 def test_unknown_lines_anywhere_change_no_verdict(name: str, data: st.DataObject) -> None:
     """Two lines of unknown types anywhere leave the answer as it was."""
     COPILOT.keep_their_answer(name, data)
 
 
-@ANY_SPEED
 @given(st.sampled_from(NAMES), st.data())
 def test_damaged_stream_never_raises(name: str, data: st.DataObject) -> None:
     """Bytes overwritten anywhere raise nothing."""

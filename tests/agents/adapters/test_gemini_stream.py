@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.adapters.replay import ANY_SPEED, JSON, NOW, Recordings, lines
+from agents.adapters.replay import JSON, NOW, Recordings, lines
 from orchcore.agents.adapters.gemini import GeminiAdapter
 from orchcore.agents.adapters.gemini_tries import EventLog
 from orchcore.events import (
@@ -415,14 +415,12 @@ def odd_lines(draw: st.DrawFn, kinds: list[str]) -> bytes:
     return json.dumps({**fields, "type": draw(st.sampled_from(kinds))}).encode()
 
 
-@ANY_SPEED
 @given(st.lists(st.binary(max_size=40) | odd_lines(KINDS)), st.binary(max_size=60))
 def test_anything_may_be_printed(printed: list[bytes], log: bytes) -> None:
     """No bytes raise, and without a result line nothing is a success."""
     assert kind_of(b"\n".join(printed), files={LOG: log}) is not None
 
 
-@ANY_SPEED
 @given(st.lists(odd_lines([*KINDS, "result"])), st.integers(0, 255), st.text(max_size=30))
 def test_results_may_be_odd(printed: list[bytes], exit_code: int, stderr: str) -> None:
     """A result of any shape raises nothing, and no other exit code than 0 is a success."""
@@ -430,21 +428,18 @@ def test_results_may_be_odd(printed: list[bytes], exit_code: int, stderr: str) -
     assert failed is not None or exit_code == 0
 
 
-@ANY_SPEED
 @given(st.sampled_from(RUNS.names), st.data())
 def test_cut_anywhere_is_never_a_false_success(name: str, data: st.DataObject) -> None:
     """A recorded stream that stops anywhere before its last newline is no success."""
     RUNS.fail_when_cut(name, data)
 
 
-@ANY_SPEED
 @given(st.sampled_from(list(SUCCESSES)), st.data())
 def test_unknown_lines_anywhere_change_no_verdict(name: str, data: st.DataObject) -> None:
     """Two lines of unknown types anywhere leave the answer as it was."""
     RUNS.keep_their_answer(name, data)
 
 
-@ANY_SPEED
 @given(st.sampled_from(RUNS.names), st.data())
 def test_damaged_stream_never_raises(name: str, data: st.DataObject) -> None:
     """Bytes overwritten anywhere raise nothing."""

@@ -165,7 +165,13 @@ def test_abilities_and_variables() -> None:
     """What is claimed, and no other vendor's key."""
     adapter = OpenCodeAdapter()
     assert adapter.capabilities == Capabilities(
-        resume=True, fork=True, tools=True, hermetic=True, usage_streams=True, money="usd"
+        resume=True,
+        fork=True,
+        tools=True,
+        hermetic=True,
+        usage_streams=True,
+        money="usd",
+        starts_alone=True,
     )
     assert (adapter.name, adapter.program) == ("opencode", "opencode")
     assert adapter.versions.newest == "1.18.33"

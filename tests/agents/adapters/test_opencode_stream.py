@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.adapters.replay import (
-    ANY_SPEED,
     JSON,
     NOW,
     Recordings,
@@ -463,28 +462,24 @@ def odd_lines(draw: st.DrawFn) -> bytes:
     return json.dumps({**fields, "type": draw(st.sampled_from(KINDS))}).encode()
 
 
-@ANY_SPEED
 @given(st.lists(st.binary(max_size=40) | odd_lines()))
 def test_anything_may_be_printed(printed: list[bytes]) -> None:
     """No bytes raise, and without a step that stopped nothing is a success."""
     assert replay(b"\n".join(printed), adapter=adapter()).result.failure is not None
 
 
-@ANY_SPEED
 @given(st.sampled_from(RUNS.names), st.data())
 def test_cut_anywhere_is_never_a_false_success(name: str, data: st.DataObject) -> None:
     """A recorded stream that stops anywhere before its last newline is no success."""
     RUNS.fail_when_cut(name, data)
 
 
-@ANY_SPEED
 @given(st.sampled_from(SUCCESSES), st.data())
 def test_unknown_lines_anywhere_change_no_verdict(name: str, data: st.DataObject) -> None:
     """Two lines of unknown types anywhere leave the answer as it was."""
     RUNS.keep_their_answer(name, data)
 
 
-@ANY_SPEED
 @given(st.sampled_from(RUNS.names), st.data())
 def test_damaged_stream_never_raises(name: str, data: st.DataObject) -> None:
     """Bytes overwritten anywhere raise nothing."""

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.adapters.replay import ANY_SPEED
 from orchcore.agents.adapters.json_fields import Fields, one_line
 from orchcore.agents.adapters.reset_times import reset_time, retry_after_header_s, retry_after_s
 
@@ -85,7 +84,6 @@ def test_no_reset_time_is_none(text: str) -> None:
     assert reset_time(text, NOW) is None
 
 
-@ANY_SPEED
 @given(st.text(), st.floats())
 def test_reset_time_never_raises(text: str, now: float) -> None:
     """Any text is read without an exception."""

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter
 
-from agents.adapters.replay import ANY_SPEED
 from orchcore.agents.adapters.strict_schema import answer_in, in_words, strict
 
 OBJECT = {"type": "object", "properties": {"a": {"type": "string"}}}
@@ -184,7 +183,6 @@ def test_words_hold_the_schema() -> None:
     assert json.dumps(LIST) in in_words(LIST)
 
 
-@ANY_SPEED
 @given(
     st.recursive(
         st.none() | st.booleans() | st.text(max_size=5) | st.sampled_from(["object", "array"]),

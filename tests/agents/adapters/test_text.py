@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.adapters.replay import ANY_SPEED, Replayed, invocation, replay
+from agents.adapters.replay import Replayed, invocation, replay
 from orchcore.agents.adapters.protocol import Launch
 from orchcore.agents.adapters.text import TextAdapter
 from orchcore.errors import UsageError
@@ -140,7 +140,6 @@ def test_failures(stream: bytes, end: dict[str, Any], kind: FailureKind) -> None
         assert failure.detail == "exited with 2: no such model"
 
 
-@ANY_SPEED
 @given(st.binary())
 def test_any_bytes_are_text(stream: bytes) -> None:
     """Bytes that are no UTF-8 are replaced; nothing raises."""

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from agents.adapters.replay import ANY_SPEED
 from agents.demo.answer_models import MODELS, Illustrated, Lists, Plan, Tree
 from orchcore.agents.demo.answer import answer_for
 
@@ -29,7 +28,7 @@ def test_every_model_gets_a_valid_answer(model: Any) -> None:
         adapter.validate_json(json.dumps(answer))
 
 
-@settings(ANY_SPEED, max_examples=60)
+@settings(max_examples=60)
 @given(st.sampled_from(MODELS), st.text(max_size=200), st.integers(1, 9), st.text(max_size=9))
 def test_any_prompt_gets_a_valid_answer(model: Any, prompt: str, turn: int, history: str) -> None:
     """The answer is valid whatever the prompt says."""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.adapters.replay import ANY_SPEED, Replayed, lines, replay
+from agents.adapters.replay import Replayed, lines, replay
 from orchcore.agents.adapters.demo import PROGRAM, DemoAdapter
 from orchcore.agents.invocation import Invocation
 from orchcore.agents.tree import Trees
@@ -253,7 +253,6 @@ def test_tool_end_tells_a_denial() -> None:
     assert parsed(lines(line)).of(ToolEnded) == [ToolEnded("1", "shell", ok=False, denied=True)]
 
 
-@ANY_SPEED
 @given(
     st.lists(
         st.binary(max_size=30)
