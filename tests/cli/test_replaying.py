@@ -73,6 +73,17 @@ def test_a_stream_that_is_cut_is_no_success(tmp_path: Path) -> None:
     assert facts["failure"]["kind"] == "truncated"
 
 
+def test_a_line_that_no_turn_may_print_is_a_failure(tmp_path: Path) -> None:
+    """As it would be in a run, and it is counted."""
+    lines = (GOLDEN / "text.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "long.jsonl").write_bytes(
+        lines[0] + b"x" * (2**26 + 1) + b"\n" + b"".join(lines[1:])
+    )
+    done = orchcore("agents", "replay", "long.jsonl", "--adapter", "claude", "--json", cwd=tmp_path)
+    facts = json.loads(done.stdout)
+    assert (facts["failure"]["kind"], facts["malformed_lines"]) == ("output_limit", 1)
+
+
 def test_for_people_it_leaves_out_what_is_nothing() -> None:
     """One line per field."""
     done = orchcore("agents", "replay", "tool_fail.jsonl", "--adapter", "claude", cwd=GOLDEN)

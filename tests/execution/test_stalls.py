@@ -87,6 +87,9 @@ def test_a_limit_that_was_met_long_ago_explains_nothing() -> None:
     assert judged is not None
     assert judged.kind == "overloaded"
     assert accounts.judged("claude", stalled, late) is stalled
+    slept = accounts.judged("claude", stalled, late, silent_s=300.0)
+    assert slept is not None
+    assert slept.kind == "overloaded"  # when it fell silent that was not long ago
     assert accounts.judged("codex", stalled, 100.0) is stalled
     assert accounts.judged("claude", Failure("auth", ""), 100.0) == Failure("auth", "")
 

@@ -1,7 +1,7 @@
 """Reads a recorded stream as if its agent had just printed it; starts nothing."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchcore.agents.adapters.protocol import Adapter, Ending
@@ -9,7 +9,7 @@ from orchcore.agents.invocation import Invocation
 from orchcore.agents.lines import LineSplitter
 from orchcore.agents.pricing import Prices, priced
 from orchcore.policies import TurnLimits
-from orchcore.results import TurnResult
+from orchcore.results import Failure, TurnResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Recorded:
 def replay(adapter: Adapter, recorded: Recorded) -> TurnResult:
     """What *recorded* came to, as *adapter* understands it.
 
-    A line that is longer than a live turn may print counts as malformed.
+    A line that is longer than a live turn may print is a failure, as it would be there.
     """
     here = Path.cwd()
     limits = TurnLimits()
@@ -59,4 +59,10 @@ def replay(adapter: Adapter, recorded: Recorded) -> TurnResult:
     result = parser.finish(
         Ending(exit_code=recorded.exit_code, stderr_tail=recorded.stderr, cut_line=lines.rest)
     )
+    if lines.overlong_lines:
+        failure = Failure(
+            "output_limit", f"has a line of more than {limits.line_limit_bytes} bytes"
+        )
+        malformed = result.malformed_lines + lines.overlong_lines
+        result = replace(result, failure=failure, malformed_lines=malformed)
     return priced(result, recorded.model, recorded.prices)

@@ -39,15 +39,24 @@ class Accounts:
         if kind in _LIMITS:
             self._limited_s[account] = now_s
 
-    def judged(self, account: str, failure: Failure | None, now_s: float) -> Failure | None:
-        """*failure*, or ``overloaded`` for a silence that began after a limit was met.
+    def judged(
+        self, account: str, failure: Failure | None, now_s: float, silent_s: float = 0.0
+    ) -> Failure | None:
+        """*failure*, or ``overloaded`` for a silence that a limit explains.
 
         Some CLIs sleep through a 429 without a word (OpenCode 1.18, Qwen).
+
+        Args:
+            account: Whose turn it was.
+            failure: What it came to.
+            now_s: When it ended.
+            silent_s: How long nothing was heard of it before: a limit that was met earlier than
+                ``LATELY_S`` before that silence began explains nothing.
         """
         if failure is None or failure.kind != "stalled" or account not in self._limited_s:
             return failure
         ago_s = now_s - self._limited_s[account]
-        if ago_s > LATELY_S:
+        if ago_s - silent_s > LATELY_S:
             return failure
         detail = f"{failure.detail}; its account met a limit {ago_s:.0f} s ago"
         return replace(failure, kind="overloaded", detail=detail)

@@ -31,7 +31,7 @@ class Listening:
         last: The last lines of the attempt, continued here.
         onward: Told every event, too.
         begun: Called at the first event.
-        cause: Why the CLI itself tried a request again, the last time that it did.
+        retried: Told why, whenever the CLI itself tries a request again.
     """
 
     journalist: Journalist
@@ -40,7 +40,7 @@ class Listening:
     last: list[str]
     onward: Callable[[AgentEvent], None] | None = None
     begun: Callable[[], None] = lambda: None
-    cause: FailureKind | None = None
+    retried: Callable[[FailureKind | None], None] = lambda _: None
     _silent: bool = True
     _calls: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
 
@@ -56,7 +56,7 @@ class Listening:
             self.last.append(f"▸ {event.name} {event.summary}".rstrip())
             self._suspect(event)
         elif isinstance(event, RetryNoticed):
-            self.cause = event.cause
+            self.retried(event.cause)
         del self.last[: -4 * LAST_LINES]
         if self.onward is not None:
             self.onward(event)

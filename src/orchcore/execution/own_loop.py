@@ -16,6 +16,8 @@ from typing import Any
 from orchcore.declarations.body import BODY
 from orchcore.execution.control import Control
 
+LEAVING_S = 2.0
+
 
 def run_in_own_loop[T](main: Coroutine[Any, Any, T], control: Control) -> T:
     """What *main* gives, run like ``asyncio.run`` in a new event loop.
@@ -43,7 +45,23 @@ def run_in_own_loop[T](main: Coroutine[Any, Any, T], control: Control) -> T:
         return task.result()
     finally:
         with suppress(SystemExit, KeyboardInterrupt, RuntimeError):  # the run is over
-            runner.close()
+            if _all_end(loop):
+                runner.close()
+
+
+def _all_end(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether every task that is left ends within ``LEAVING_S`` of its cancellation.
+
+    ``Runner.close`` would wait for ever for one that swallows it; such a loop is left as it is, and
+    the run has told of the task.
+    """
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if not left:
+        return True
+    _, pending = loop.run_until_complete(asyncio.wait(left, timeout=LEAVING_S))
+    return not pending
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> BaseException | None:

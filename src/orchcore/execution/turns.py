@@ -26,7 +26,7 @@ from orchcore.execution.limits import Slots, waiting, working
 from orchcore.execution.listening import LAST_LINES, Listening
 from orchcore.execution.ports import Surroundings
 from orchcore.execution.preparations import Preparations
-from orchcore.results import Failure, Turn, TurnResult, Usage
+from orchcore.results import Failure, FailureKind, Turn, TurnResult, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +140,12 @@ class TurnDesk:
         number = next(self._numbers)
         async with AsyncExitStack() as stack:
             with waiting():
-                if choice.adapter.capabilities.starts_alone:
-                    await self._accounts.let_first_begin(choice.account)
                 slots = self._slots.taken(
                     choice.slots, choice.account, choice.settings.max_parallel
                 )
                 await stack.enter_async_context(slots)
+                if choice.adapter.capabilities.starts_alone:
+                    await self._accounts.let_first_begin(choice.account)
             self._ensure_going_on()
             with working():
                 return await self._in_slot(number, choice, asked, listener)
@@ -165,7 +165,12 @@ class TurnDesk:
         self._preparations.begin(choice)
 
         begun = partial(self._accounts.begun, choice.account)
-        listening = Listening(self._journalist, self._node, turn, self._last, listener, begun)
+
+        def retried(cause: FailureKind | None) -> None:
+            self._accounts.met(choice.account, cause, time.monotonic())
+
+        facts = (self._journalist, self._node, turn, self._last)
+        listening = Listening(*facts, listener, begun, retried)
         simulated = choice.adapter.capabilities.simulated
         began = time.monotonic()
         try:
@@ -177,18 +182,18 @@ class TurnDesk:
             raise
         finally:
             begun()
-        self._accounts.met(choice.account, listening.cause, time.monotonic())
         result = self._judged(turn, choice, result)
         return await self._ended(turn, asked, result, (folder, simulated, began))
 
     def _judged(self, turn: str, choice: Choice, result: TurnResult) -> TurnResult:
         """*result* with its price, and with what else is known of its account."""
         now_s = time.monotonic()
-        failure = self._accounts.judged(choice.account, result.failure, now_s)
-        if failure is not None:
-            self._accounts.met(choice.account, failure.kind, now_s)
-            if result.failure is not None and result.failure.kind == "stalled":
-                self._journalist.say(self._stalled(turn, choice.limits.idle_s))
+        told, silent_s = result.failure, choice.limits.idle_s
+        failure = self._accounts.judged(choice.account, told, now_s, silent_s)
+        if told is not None:
+            self._accounts.met(choice.account, told.kind, now_s)
+            if told.kind == "stalled":
+                self._journalist.say(self._stalled(turn, silent_s))
         return priced(replace(result, failure=failure), choice.model, choice.prices)
 
     async def _ended(

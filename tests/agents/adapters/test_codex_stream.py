@@ -575,3 +575,20 @@ def test_parsers_share_nothing() -> None:
     first, second = CODEX.parser(invocation()), CODEX.parser(invocation())
     first.parse(lines(START)[:-1])
     assert second.finish(Ending(exit_code=0)).session_id is None
+
+
+def test_a_torn_message_is_not_replaced_by_the_one_before() -> None:
+    """The last message may be the one that was broken."""
+    stream = (
+        {"type": "thread.started", "thread_id": "t"},
+        said("I will first look."),
+        said("Do not."),
+        {"type": "turn.completed", "usage": {"input_tokens": 1, "output_tokens": 1}},
+    )
+    whole = b"".join(json.dumps(line).encode() + b"\n" for line in stream)
+    parser = CODEX.parser(invocation())
+    for line in whole.replace(b'"Do not."', b'"Do not').splitlines():
+        parser.parse(line)
+    failure = parser.finish(Ending(exit_code=0)).failure
+    assert failure is not None
+    assert failure.kind == "protocol"

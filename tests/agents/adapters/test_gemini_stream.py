@@ -444,3 +444,13 @@ def test_unknown_lines_anywhere_change_no_verdict(name: str, data: st.DataObject
 def test_damaged_stream_never_raises(name: str, data: st.DataObject) -> None:
     """Bytes overwritten anywhere raise nothing."""
     RUNS.survive_damage(name, data)
+
+
+def test_an_answer_that_lost_a_piece_is_no_success() -> None:
+    """Pieces make the answer, so a torn line changes what it says; noise that is no JSON does not."""
+    whole = lines(INIT, said("do "), said("NOT "), said("delete it"), GOOD)
+    torn = whole.replace(b'"NOT "', b'"NOT')
+    failure = RUNS.replay(torn).result.failure
+    assert failure is not None
+    assert failure.kind == "protocol"
+    assert RUNS.replay(b"npm warn old\n" + whole).result.text == "do NOT delete it"

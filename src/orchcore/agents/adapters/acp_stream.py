@@ -123,6 +123,7 @@ class AcpParser:
         now, answer = self.clock(), "".join(self._pieces)
         told = self._told(ending, now) or self._trouble or told_as_answer(self._pieces, now)
         heard = Testimony(
+            pieced=True,
             ending=ending,
             tally=self._tally,
             final=None if self._ended is None else told is None,

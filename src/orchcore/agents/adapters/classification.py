@@ -151,7 +151,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
 
 _TOLD_STATUS = re.compile(
     r"\b(?:status(?:[ _]?code)?|last status|http(?:/\d(?:\.\d)?)?|code|error)[\"']?\W{1,3}"
-    r"(?P<after>[45]\d\d)\b|\b(?P<before>[45]\d\d) (?:[A-Z][a-z]+\b|\{)",
+    r"(?P<after>[45]\d\d)\b|\b(?P<before>[45]\d\d) (?:(?-i:[A-Z][a-z]+)\b|\{)",
     re.IGNORECASE,
 )
 
@@ -183,6 +183,8 @@ _MORE_THAN_STATUS: frozenset[FailureKind] = frozenset(
 def kind_of(text: str, status: int | None = None) -> FailureKind | None:
     """What *text* and the status that came with it tell together."""
     of_text = kind_of_text(text)
+    if of_text == "model_not_found" and (status == 429 or (status or 0) >= 500):
+        return kind_of_status(status)  # not available now
     if of_text in _MORE_THAN_STATUS:
         return of_text
     return kind_of_status(status) or kind_of_status(told_status(text)) or of_text

@@ -90,6 +90,7 @@ class CodexParser:
         """The verdict over the turn. Never raises."""
         refused = _refused(ending.stderr_tail)
         heard = Testimony(
+            pieced=True,
             ending=ending,
             tally=self._tally,
             final=self._final,

@@ -111,7 +111,7 @@ class CopilotParser:
             tally=self._tally,
             final=final,
             told=told or self._told_by_call(),
-            objection=told,
+            objection=told or self._told_by_call(),
             text=self._answer,
             denied=self._denied,
             now=self.clock(),

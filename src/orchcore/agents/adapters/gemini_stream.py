@@ -80,6 +80,7 @@ class GeminiParser:
         final = None if self._result is None else self._result.text("status") == "success"
         failure = verdict(
             Testimony(
+                pieced=True,
                 ending=ending,
                 tally=self._tally,
                 final=final,

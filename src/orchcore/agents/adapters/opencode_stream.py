@@ -97,6 +97,7 @@ class OpenCodeParser:
         final = self._final()
         text = self._step.text if final and self._step is not None else ""
         heard = Testimony(
+            pieced=True,
             ending=ending,
             tally=self._tally,
             final=final,

@@ -18,6 +18,7 @@ class Tally:
         known: Lines of a known type.
         unknown: Lines of an unknown type.
         malformed: Lines that are no JSON object.
+        torn: Those of them that begin like one: a piece of the stream is lost.
         events: Events given, by kind.
         tools: ``(name, ok)`` of every finished tool call, in order.
     """
@@ -25,6 +26,7 @@ class Tally:
     known: int = 0
     unknown: int = 0
     malformed: int = 0
+    torn: int = 0
     events: dict[str, int] = field(default_factory=dict[str, int])
     tools: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
 
@@ -38,6 +40,7 @@ class Tally:
         fields = Fields.of_line(line)
         if fields is None:
             self.malformed += bool(line.strip())
+            self.torn += line.lstrip().startswith(b"{")
             return ()
         reader = readers.get(fields.text("type"))
         if reader is None:

@@ -26,6 +26,7 @@ class Testimony:
         objection: What contradicts a final event that said success.
         text: The final answer.
         needs_text: Whether a turn without *text* has failed.
+        pieced: Whether *text* is put together from lines, so that it lacks what a torn one said.
         denied: The tool calls that were not allowed to run and after which nothing came.
         now: Unix time, for clock times in messages.
     """
@@ -37,6 +38,7 @@ class Testimony:
     objection: Failure | None = None
     text: str = ""
     needs_text: bool = True
+    pieced: bool = False
     denied: Sequence[str] = ()
     now: float = 0.0
 
@@ -148,6 +150,12 @@ def _contradicted(heard: Testimony) -> Failure | None:
     return heard.objection or contradicted(heard.ending)
 
 
+def _torn(heard: Testimony) -> Failure | None:
+    if not heard.pieced or not heard.tally.torn:
+        return None
+    return Failure("protocol", "a line of its stream was broken, so its answer may lack a part")
+
+
 def _denied(heard: Testimony) -> Failure | None:
     if not heard.denied or heard.text.strip():
         return None
@@ -166,6 +174,7 @@ _QUESTIONS: tuple[Question, ...] = (
     _told,
     _off_protocol,
     _contradicted,
+    _torn,
     _denied,
     _no_answer,
 )
