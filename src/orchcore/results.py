@@ -35,6 +35,9 @@ TRANSIENT: frozenset[FailureKind] = frozenset(
 )
 """Kinds that another attempt may mend; ``retries`` are spent on these only."""
 
+LIMITS: frozenset[FailureKind] = frozenset({"rate_limited", "quota", "overloaded"})
+"""Kinds that a wait mends; only they have times."""
+
 type NodeState = Literal[
     "waiting",
     "running",

@@ -108,3 +108,18 @@ def test_mistakes_are_told(args: tuple[str, ...], message: str) -> None:
     done = orchcore("agents", "replay", *args, cwd=GOLDEN)
     assert done.returncode == 4
     assert message in done.stderr
+
+
+def test_secrets_are_masked(tmp_path: Path) -> None:
+    """As in everything else that is shown."""
+    (tmp_path / "orchcore.toml").write_text(
+        '[agents.k]\nadapter = "text"\nargv = ["cat"]\npass_env = ["MY_KEY"]\n'
+    )
+    (tmp_path / "said.txt").write_text("the key is sk-ABCdef1234567890XYZ\n")
+    env = {"MY_KEY": "sk-ABCdef1234567890XYZ"}
+    for more in ((), ("--json",)):
+        done = orchcore(
+            "agents", "replay", "said.txt", "--adapter", "k", *more, cwd=tmp_path, env=env
+        )
+        assert "sk-ABC" not in done.stdout
+        assert "the key is ***" in done.stdout

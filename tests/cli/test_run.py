@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -241,6 +242,44 @@ async def holes(ai: Agent) -> str: return await ai.ask("x")
 @agent("gone")
 async def gone(ai: Agent) -> str: return await ai.ask("x")
 """
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "said"),
+    [
+        ("hermetic = true", "", "agent 'words' cannot be hermetic"),
+        ("", ", max_tool_calls=2", "agent 'words' cannot take max_tool_calls="),
+        ("adapter = 'none'", "", "agent 'words' has an unknown adapter 'none'"),
+    ],
+)
+def test_what_an_agent_cannot_do_is_refused_and_never_ignored(
+    tmp_path: Path, settings: str, options: str, said: str
+) -> None:
+    """In configuration as in the orchfile."""
+    flow = f"""
+    from orchcore import Agent, agent
+    @agent("words"{options})
+    async def work(ai: Agent) -> str: return await ai.ask("x")
+    """
+    project(tmp_path, dedent(flow))
+    adapter = "" if "adapter" in settings else 'adapter = "text"'
+    (tmp_path / "orchcore.toml").write_text(
+        f'[agents.words]\n{adapter}\nargv = ["cat"]\n{settings}\n'
+    )
+    done = orchcore("run", cwd=tmp_path)
+    assert (done.returncode, said in done.stderr) == (4, True), done.stderr
+
+
+def test_an_agent_without_an_adapter_says_so(tmp_path: Path) -> None:
+    """Its table is there; what is missing is who reads it."""
+    project(tmp_path, SMALL)
+    (tmp_path / "orchcore.toml").write_text(
+        'default_agent = "qwen"\n[agents.qwen]\nprogram = "cat"\n'
+    )
+    done = orchcore("run", cwd=tmp_path)
+    assert done.returncode == 4
+    assert "agent 'qwen' names no adapter, and none is called 'qwen'" in done.stderr
+    assert "claude" in done.stderr
 
 
 def test_plan_refuses_what_run_refuses(tmp_path: Path) -> None:

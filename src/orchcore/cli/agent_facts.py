@@ -63,6 +63,7 @@ def abilities(able: Capabilities) -> dict[str, str]:
         "permissions": ", ".join(able.permissions),
         "session id": "chosen" if able.chosen_session_id else "its own",
         "max_turns": _yes(able.max_turns),
+        "max_tool_calls": _yes(able.tool_calls),
         "hermetic": _yes(able.hermetic),
         "prompt": "stdin" if able.stdin else "argument",
         "usage": "as it works" if able.usage_streams else "at the end",

@@ -1,6 +1,7 @@
 """``agents replay``: what a recorded stream came to, read by the parser that live turns use."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +18,19 @@ _STDERR_BYTES = 2**13
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command("replay")
+@click.command(
+    "replay",
+    help="""Read a recorded stream and tell what the turn came to.
+
+FILE is the raw stdout of an agent CLI, such as stdout.jsonl in a turn's folder. NAME is an adapter
+or an agent of your configuration. The stream is read by the very parser that reads live turns;
+nothing is started. What an adapter learns from elsewhere than stdout and stderr (Gemini's
+telemetry, Copilot's usage file) is not known here.
+
+\b
+orchcore agents replay .orchcore/runs/9b64/plan/attempt-1/turn-1/stdout.jsonl --adapter claude
+""",
+)
 @click.argument("file", type=_FILE)
 @click.option("--adapter", "name", required=True, metavar="NAME", help="Whose stream it is.")
 @click.option(
@@ -31,20 +44,15 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--schema", type=_FILE, metavar="FILE", help="JSON schema of the answer, if any.")
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 def replay_command(file: Path, name: str, as_json: bool, **asked: Any) -> None:
-    r"""Read a recorded stream and tell what the turn came to.
-
-    FILE is the raw stdout of an agent CLI, such as stdout.jsonl in a turn's folder (`orchcore
-    show` names it). NAME is an adapter or an agent of your configuration. The stream is read by
-    the very parser that reads live turns; nothing is started.
-
-    \b
-    orchcore agents replay .orchcore/runs/9b64/plan/turn-1/stdout.jsonl --adapter claude
-    """
+    """Reads the stream and prints the turn."""
     from orchcore.agents.adapters.finder import find_adapters
     from orchcore.agents.replaying import Recorded, replay
+    from orchcore.execution.secrecy import secrets_of_agents
+    from orchcore.reporting.masking import Mask
 
     adapters = find_adapters()
-    settings = load_config(Path.cwd()).settings.agents.get(name, AgentSettings())
+    config = load_config(Path.cwd())
+    settings = config.settings.agents.get(name, AgentSettings())
     adapter = adapters.get(settings.adapter or name)
     if adapter is None:
         message = f"no adapter is called '{settings.adapter or name}'"
@@ -59,10 +67,12 @@ def replay_command(file: Path, name: str, as_json: bool, **asked: Any) -> None:
             schema=_schema(asked["schema"]),
         ),
     )
+    mask = Mask.of(secrets_of_agents(config, adapters, os.environ).values)
     if as_json:
-        say(json.dumps(_facts(result), indent=2, ensure_ascii=False, default=str) + "\n")
+        facts = mask.data(_facts(result))
+        say(json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n")
     else:
-        say_lines(_lines(result))
+        say_lines(map(mask, _lines(result)))
 
 
 def _chunks(file: Path) -> Iterator[bytes]:

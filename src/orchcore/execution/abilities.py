@@ -25,6 +25,8 @@ RESUME = Ability("go on with a conversation", lambda able: able.resume)
 FORK = Ability("fork a conversation", lambda able: able.fork)
 TOOLS = Ability("take tools=", lambda able: able.tools)
 MAX_TURNS = Ability("take max_turns=", lambda able: able.max_turns)
+MAX_TOOL_CALLS = Ability("take max_tool_calls=", lambda able: able.tool_calls)
+HERMETIC = Ability("be hermetic", lambda able: able.hermetic)
 
 
 def held_to(permission: Permission) -> Ability:

@@ -3,12 +3,11 @@
 import asyncio
 from dataclasses import dataclass, field, replace
 
-from orchcore.results import Failure, FailureKind
+from orchcore.results import LIMITS, Failure, FailureKind
 
 LATELY_S = 900.0
 FIRST_S = 15.0
 """A CLI that starts alone has set up what it shares with others by then."""
-_LIMITS: frozenset[FailureKind] = frozenset({"rate_limited", "quota", "overloaded"})
 
 
 @dataclass(slots=True)
@@ -36,7 +35,7 @@ class Accounts:
 
     def met(self, account: str, kind: FailureKind | None, now_s: float) -> None:
         """A turn on *account* met a failure of *kind*; only limits are of interest."""
-        if kind in _LIMITS:
+        if kind in LIMITS:
             self._limited_s[account] = now_s
 
     def judged(

@@ -10,7 +10,15 @@ from orchcore.agents.adapters.protocol import Adapter, Capabilities
 from orchcore.agents.pricing import Prices
 from orchcore.config import AgentSettings, Config
 from orchcore.errors import Problem, UsageError, did_you_mean
-from orchcore.execution.abilities import MAX_TURNS, TOOLS, Ability, held_to, lacking
+from orchcore.execution.abilities import (
+    HERMETIC,
+    MAX_TOOL_CALLS,
+    MAX_TURNS,
+    TOOLS,
+    Ability,
+    held_to,
+    lacking,
+)
 from orchcore.planning.options import using_options
 from orchcore.planning.plan import NodeOptions, Plan
 from orchcore.policies import Permission, TurnLimits
@@ -106,7 +114,7 @@ class AgentBook:
         adapter, settings = self.adapter_of(name)
         own_model = str(model) if model is not None else None
         permission = options.permission or settings.permission or "read-only"
-        self.ensure(name, _abilities(options, permission))
+        self.ensure(name, _abilities(options, permission, hermetic=settings.hermetic))
         return Choice(
             name,
             adapter,
@@ -168,13 +176,19 @@ class AgentBook:
         return (self._plan.folder / os.fspath(cast("str | os.PathLike[str]", path))).resolve()
 
 
-def _abilities(options: NodeOptions, permission: Permission) -> Iterator[Ability]:
-    """What *options* ask of an agent."""
+def _abilities(
+    options: NodeOptions, permission: Permission, *, hermetic: bool
+) -> Iterator[Ability]:
+    """What *options* and configuration ask of an agent."""
     yield held_to(permission)
+    if hermetic:
+        yield HERMETIC
     if options.tools is not None:
         yield TOOLS
     if options.max_turns is not None:
         yield MAX_TURNS
+    if options.max_tool_calls is not None:
+        yield MAX_TOOL_CALLS
 
 
 def _limits(options: NodeOptions, settings: AgentSettings) -> TurnLimits:
@@ -222,11 +236,18 @@ def no_agent(adapters: Mapping[str, Adapter]) -> Problem:
     return Problem("no-agent", f"no agent is chosen ({listed})", None, hints)
 
 
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
 def _unknown(
     name: str, settings: AgentSettings, adapters: Mapping[str, Adapter], config: Config
 ) -> Problem:
     if settings.adapter is not None:
         message = f"agent '{name}' has an unknown adapter '{settings.adapter}'"
         return Problem("unknown-adapter", message, None, did_you_mean(settings.adapter, adapters))
+    if name in config.settings.agents:
+        message = f"agent '{name}' names no adapter, and none is called '{name}'"
+        return Problem("unknown-adapter", message, None, (f"adapter = ...: {_listed(adapters)}",))
     known = {*adapters, *config.settings.agents} - {"text"}
     return Problem("unknown-agent", f"no agent is called '{name}'", None, did_you_mean(name, known))

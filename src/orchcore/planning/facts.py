@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from orchcore.declarations.edges import Marker
 from orchcore.declarations.sources import Condition
-from orchcore.planning.plan import Fan, Plan, PlannedNode
+from orchcore.planning.plan import Fan, NodeOptions, Plan, PlannedNode
 from orchcore.planning.selection import known_instances
 
 _LISTED = 8
@@ -97,7 +97,7 @@ def limits_text(node: PlannedNode) -> str:
                 f"timeout {duration_text(options.timeout_s)}" if options.timeout_s else "",
                 f"idle {duration_text(options.idle_s)}" if options.idle_s else "",
                 retries if options.retries else "",
-                f"max_turns {options.max_turns}" if options.max_turns is not None else "",
+                *_counted(options),
                 *(f"{one_line(name)} {count}" for name, count in options.limits.items()),
             ),
         )
@@ -120,3 +120,11 @@ def _origins(fan: Fan, plan: Plan) -> Iterator[str]:
 
 def _only(fan: Fan) -> str:
     return f", only {', '.join(map(one_line, fan.only))}" if fan.only else ""
+
+
+def _counted(options: NodeOptions) -> Iterator[str]:
+    """The limits of one CLI call, each in a few words."""
+    if options.max_turns is not None:
+        yield f"max_turns {options.max_turns}"
+    if options.max_tool_calls is not None:
+        yield f"max_tool_calls {options.max_tool_calls}"

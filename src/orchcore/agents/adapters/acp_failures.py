@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
-from orchcore.agents.adapters.classification import LIMITS, failure, kind_of, kind_of_text
+from orchcore.agents.adapters.classification import failure, kind_of, kind_of_text
 from orchcore.agents.adapters.json_fields import Fields, one_line
 from orchcore.agents.adapters.protocol import Ending
 from orchcore.agents.adapters.reset_times import retry_after_s
 from orchcore.agents.adapters.verdict import because
-from orchcore.results import Failure, FailureKind
+from orchcore.results import LIMITS, Failure, FailureKind
 
 AUTH_REQUIRED = -32000
 NOT_FOUND = -32002

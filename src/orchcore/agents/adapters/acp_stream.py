@@ -134,21 +134,16 @@ class AcpParser:
         )
         failure = verdict(heard)
         known = self._usage != UNKNOWN and self._model is not None
-        return TurnResult(
+        result = TurnResult(
             text="" if failure else answer,
             session_id=self._session_id,
             usage=self._usage,
             cost_usd=self._cost_usd,
             failure=failure,
             models={self._model: self._usage} if known and self._model else {},
-            tools=tuple(self._tally.tools),
-            events=dict(self._tally.events),
-            unknown_events=self._tally.unknown,
-            malformed_lines=self._tally.malformed,
-            truncated=self._tally.cut(
-                ending, final=self._ended is not None and not self._broke_off
-            ),
-            exit_code=ending.exit_code,
+        )
+        return self._tally.counted(
+            result, ending, final=self._ended is not None and not self._broke_off
         )
 
     @property

@@ -12,10 +12,7 @@ from datetime import tzinfo
 
 from orchcore.agents.adapters.json_fields import one_line
 from orchcore.agents.adapters.reset_times import reset_time, retry_after_s
-from orchcore.results import Failure, FailureKind
-
-LIMITS: frozenset[FailureKind] = frozenset({"rate_limited", "quota", "overloaded"})
-"""Kinds that a wait mends; only they have times."""
+from orchcore.results import LIMITS, Failure, FailureKind
 
 _STATUSES: dict[int, FailureKind] = {
     401: "auth",

@@ -99,7 +99,7 @@ class ClaudeParser:
             now=self.clock(),
         )
         usage, cost_usd = spent(self._results, self._usages(), resumed=self.resumed)
-        return TurnResult(
+        result = TurnResult(
             text=text,
             answer=answer,
             session_id=self._session_id,
@@ -107,13 +107,8 @@ class ClaudeParser:
             cost_usd=cost_usd,
             failure=verdict(heard),
             models=models(self._results),
-            tools=tuple(self._tally.tools),
-            events=dict(self._tally.events),
-            unknown_events=self._tally.unknown,
-            malformed_lines=self._tally.malformed,
-            truncated=self._tally.cut(ending, final=last is not None and not self._unfinished),
-            exit_code=ending.exit_code,
         )
+        return self._tally.counted(result, ending, final=last is not None and not self._unfinished)
 
     def _usages(self) -> Sequence[Fields]:
         """``message.usage`` of each reply: the last line's that belongs to it."""
@@ -186,7 +181,7 @@ class ClaudeParser:
         if name == ANSWER_TOOL:
             return ()
         asked = block.part("input")
-        return (ToolStarted(call_id, name, _summary(asked), digest(asked.raw)),)
+        return (ToolStarted(call_id, name, asked.first_line(_TELLING), digest(asked.raw)),)
 
     def user(self, line: Fields) -> Sequence[AgentEvent]:
         """Tool results; the CLI's own nudges come the same way and are signs of life."""
@@ -261,11 +256,6 @@ def _text(last: Fields | None, answer: object) -> str:
 
 
 _TELLING = ("command", "file_path", "path", "pattern", "url", "query", "description", "prompt")
-
-
-def _summary(asked: Fields) -> str:
-    told = (one_line(asked.text(key)) for key in _TELLING)
-    return next((text for text in told if text), "")
 
 
 def _is_missing(result: Fields) -> bool:

@@ -3,7 +3,7 @@
 import json
 import shlex
 
-from orchcore.agents.adapters.json_fields import Fields, one_line
+from orchcore.agents.adapters.json_fields import Fields, digest, one_line
 
 _TOOLS = frozenset(
     {"command_execution", "file_change", "mcp_tool_call", "collab_tool_call", "web_search"}
@@ -43,6 +43,13 @@ def summary_of(item: Fields) -> str:
     asked = item.part("arguments").raw
     told = paths or item.text("query") or item.text("prompt")
     return one_line(told or (json.dumps(asked, ensure_ascii=False) if asked else ""))
+
+
+def digest_of(item: Fields) -> str:
+    """Equal for calls that ask the same; what a change of a file writes is not told."""
+    if item.text("type") == "file_change":
+        return item.text("id")
+    return digest([item.raw.get(key) for key in ("command", "arguments", "query", "prompt")])
 
 
 def _unwrapped(command: str) -> str:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from orchcore.agents.adapters.classification import failure, kind_of
-from orchcore.agents.adapters.codex_items import is_ok, is_tool, name_of, summary_of
+from orchcore.agents.adapters.codex_items import digest_of, is_ok, is_tool, name_of, summary_of
 from orchcore.agents.adapters.json_fields import Fields, one_line
 from orchcore.agents.adapters.protocol import Ending
 from orchcore.agents.adapters.strict_schema import Schema, answer_in, is_object
@@ -105,20 +105,15 @@ class CodexParser:
         if failed is None and self.schema is not None and found is None:
             said = one_line(self._text)
             failed = Failure("invalid_output", f"gave no structured answer: {said}")
-        return TurnResult(
+        result = TurnResult(
             text="" if failed else self._spoken(found),
             answer=found[0] if found else None,
             session_id=self._session_id,
             usage=self._usage,
             failure=failed,
-            tools=tuple(self._tally.tools),
-            events=dict(self._tally.events),
-            unknown_events=self._tally.unknown,
-            malformed_lines=self._tally.malformed,
-            truncated=self._tally.cut(ending, final=self._final is not None),
-            exit_code=ending.exit_code,
             warnings=tuple(f"Codex refused a tool call: {reason}" for reason in refused),
         )
+        return self._tally.counted(result, ending, final=self._final is not None)
 
     def _told(self) -> Failure | None:
         if not self._error:
@@ -211,7 +206,7 @@ class CodexParser:
         call_id, name = item.text("id"), name_of(item)
         self._running[call_id] = name
         self._text = self._error = ""
-        return ToolStarted(call_id, name, summary_of(item))
+        return ToolStarted(call_id, name, summary_of(item), digest_of(item))
 
     def _tool_ended(self, item: Fields) -> AgentEvent:
         call_id = item.text("id")

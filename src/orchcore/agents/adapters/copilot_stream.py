@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from orchcore.agents.adapters.copilot_failures import refusal_in, stopped_by, told_by
 from orchcore.agents.adapters.copilot_others import OTHERS
 from orchcore.agents.adapters.copilot_usage import spent
-from orchcore.agents.adapters.json_fields import Fields, one_line
+from orchcore.agents.adapters.json_fields import Fields, digest, one_line
 from orchcore.agents.adapters.protocol import Ending
 from orchcore.agents.adapters.reset_times import retry_after_s
 from orchcore.agents.adapters.tally import Reader, Tally
@@ -119,20 +119,15 @@ class CopilotParser:
         failure = verdict(heard)
         file = next(iter(ending.files.values()), b"")
         usage, models = spent(file, self._calls, resumed=self.resumed, before=self.before)
-        return TurnResult(
+        result = TurnResult(
             text="" if failure else self._answer,
             session_id=self.session_id if self._begun else None,
             usage=usage,
             failure=failure,
             models=models,
-            tools=tuple(self._tally.tools),
-            events=dict(self._tally.events),
-            unknown_events=self._tally.unknown,
-            malformed_lines=self._tally.malformed,
-            truncated=self._tally.cut(ending, final=self._result is not None),
-            exit_code=ending.exit_code,
             warnings=() if failure else self._warnings(),
         )
+        return self._tally.counted(result, ending, final=self._result is not None)
 
     def _warnings(self) -> tuple[str, ...]:
         if self._parts < 2:
@@ -254,7 +249,8 @@ class CopilotParser:
             self._result = None
         call_id, name = data.text("toolCallId"), data.text("toolName") or "?"
         self._tool_names[call_id] = name
-        return (ToolStarted(call_id, name, _summary(data.part("arguments"))),)
+        asked = data.part("arguments")
+        return (ToolStarted(call_id, name, asked.first_line(_TELLING), digest(asked.raw)),)
 
     def tool_complete(self, line: Fields) -> Sequence[AgentEvent]:
         """A tool call is over."""
@@ -326,8 +322,3 @@ _TELLING = ("command", "path", "pattern", "url", "query", "description", "prompt
 
 def _of_sub_agent(line: Fields) -> bool:
     return bool(line.text("agentId") or line.part("data").text("parentToolCallId"))
-
-
-def _summary(asked: Fields) -> str:
-    told = (one_line(asked.text(key)) for key in _TELLING)
-    return next((text for text in told if text), "")

@@ -20,7 +20,7 @@ from orchcore.agents.adapters.gemini_failures import (
     without_noise,
 )
 from orchcore.agents.adapters.gemini_tries import EventLog, Piece, last_try, unix_time
-from orchcore.agents.adapters.json_fields import Fields, one_line
+from orchcore.agents.adapters.json_fields import Fields, digest, one_line
 from orchcore.agents.adapters.protocol import Ending
 from orchcore.agents.adapters.tally import Reader, Tally
 from orchcore.agents.adapters.verdict import Testimony, verdict
@@ -91,20 +91,15 @@ class GeminiParser:
                 now=now,
             )
         )
-        return TurnResult(
+        result = TurnResult(
             text="" if failure else text,
             session_id=self._session_id,
             usage=self._usage(),
             models=self._models(),
             failure=failure,
-            tools=tuple(self._tally.tools),
-            events=dict(self._tally.events),
-            unknown_events=self._tally.unknown,
-            malformed_lines=self._tally.malformed,
-            truncated=self._tally.cut(ending, final=final is not None),
-            exit_code=ending.exit_code,
             warnings=(_GUESSED,) if guessed and not failure else (),
         )
+        return self._tally.counted(result, ending, final=final is not None)
 
     def init(self, line: Fields) -> Sequence[AgentEvent]:
         """The first line: session and model."""
@@ -128,7 +123,8 @@ class GeminiParser:
         self._pieces.clear()
         call_id, name = line.text("tool_id"), line.text("tool_name") or "?"
         self._tool_names[call_id] = name
-        return (ToolStarted(call_id, name, _summary(line.part("parameters"))),)
+        asked = line.part("parameters")
+        return (ToolStarted(call_id, name, asked.first_line(_TELLING), digest(asked.raw)),)
 
     def tool_result(self, line: Fields) -> Sequence[AgentEvent]:
         """The end of a tool call."""
@@ -173,11 +169,6 @@ class GeminiParser:
 
 _GUESSED = "what came before a pause was left out of the answer: the reply seemed to begin again"
 _TELLING = ("command", "file_path", "dir_path", "path", "pattern", "query", "prompt", "description")
-
-
-def _summary(asked: Fields) -> str:
-    described = (one_line(asked.text(key)) for key in _TELLING)
-    return next((text for text in described if text), "")
 
 
 def _usage(stats: Fields) -> Usage:

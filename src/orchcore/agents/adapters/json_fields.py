@@ -87,6 +87,10 @@ class Fields:
         items = cast("list[object]", value) if isinstance(value, list) else []
         return tuple(item for item in items if isinstance(item, str))
 
+    def first_line(self, keys: Iterable[str]) -> str:
+        """The first string at one of *keys* that is not empty, on one line; else nothing."""
+        return next((text for key in keys if (text := one_line(self.text(key)))), "")
+
     def values(self) -> Sequence["Fields"]:
         """The fields that are objects themselves, in order."""
         return _objects(self.raw.values())

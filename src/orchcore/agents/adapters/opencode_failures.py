@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from orchcore.agents.adapters.classification import LIMITS, failure, kind_of, kind_of_text
+from orchcore.agents.adapters.classification import failure, kind_of, kind_of_text
 from orchcore.agents.adapters.json_fields import Fields
 from orchcore.agents.adapters.protocol import Ending
 from orchcore.agents.adapters.reset_times import retry_after_header_s, retry_after_s
-from orchcore.results import Failure, FailureKind
+from orchcore.results import LIMITS, Failure, FailureKind
 
 _NAMES: dict[str, FailureKind] = {
     "ContextOverflowError": "context_length",

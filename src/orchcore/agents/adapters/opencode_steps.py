@@ -80,8 +80,7 @@ _TELLING = ("command", "filePath", "path", "pattern", "url", "query", "descripti
 def summary_of(state: Fields) -> str:
     """One line of a call's input: a command, a path."""
     asked = state.part("input")
-    told = (one_line(asked.text(key)) for key in _TELLING)
-    return next((text for text in told if text), one_line(state.text("title")))
+    return asked.first_line(_TELLING) or one_line(state.text("title"))
 
 
 def usage_of(steps: Sequence[Fields]) -> Usage:

@@ -17,7 +17,7 @@ Rules of this file, all measured with OpenCode 1.18.33:
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from orchcore.agents.adapters.json_fields import Fields, one_line
+from orchcore.agents.adapters.json_fields import Fields, digest, one_line
 from orchcore.agents.adapters.opencode_failures import (
     message_of,
     of_errors,
@@ -109,21 +109,16 @@ class OpenCodeParser:
         )
         failure = verdict(heard)
         usage = usage_of(self._steps)
-        return TurnResult(
+        result = TurnResult(
             text="" if failure else text,
             session_id=self._session_id,
             usage=usage,
             cost_usd=cost_usd_of(self._steps),
             models={self.model: usage} if self.model and self._steps else {},
             failure=failure,
-            tools=tuple(self._tally.tools),
-            events=dict(self._tally.events),
-            unknown_events=self._tally.unknown,
-            malformed_lines=self._tally.malformed,
-            truncated=bool(ending.cut_line) or (final is None and not self._gave_up(ending)),
-            exit_code=ending.exit_code,
             warnings=(_SUB_AGENT,) if self._sub_agents else (),
         )
+        return self._tally.counted(result, ending, final=final is not None or self._gave_up(ending))
 
     def _in_session(self, reader: Reader) -> Reader:
         """*reader*, with the session told before its first line: every line has its id."""
@@ -176,8 +171,9 @@ class OpenCodeParser:
         elif ok:
             self._denied.clear()
         self._sub_agents |= bool(state.part("metadata").text("sessionId"))
-        summary = summary_of(state)
-        return (ToolStarted(call_id, name, summary), ToolEnded(call_id, name, ok, denied))
+        asked = digest(state.part("input").raw)
+        started = ToolStarted(call_id, name, summary_of(state), asked)
+        return (started, ToolEnded(call_id, name, ok, denied))
 
     def step_finish(self, line: Fields) -> Sequence[AgentEvent]:
         """``step_finish``: why a step ended, and what it used."""

@@ -64,6 +64,7 @@ class Capabilities:
         permissions: The permissions it can be held to.
         chosen_session_id: Takes a session id chosen beforehand.
         max_turns: Takes a limit of model turns.
+        tool_calls: Tells of each tool call, so that they can be counted.
         hermetic: Can be kept from reading the user's own configuration of it.
         stdin: Takes the prompt by stdin (else as an argument: 128 KiB at most on Linux).
         usage_streams: Reports usage while it works, not only at the end.
@@ -81,6 +82,7 @@ class Capabilities:
     permissions: tuple[Permission, ...] = ("read-only", "edit", "full")
     chosen_session_id: bool = False
     max_turns: bool = False
+    tool_calls: bool = True
     hermetic: bool = False
     stdin: bool = True
     usage_streams: bool = False

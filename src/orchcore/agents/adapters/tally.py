@@ -1,11 +1,12 @@
 """Counts what is read of one turn's stream, and hands each line to who understands it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchcore.agents.adapters.json_fields import Fields
 from orchcore.agents.adapters.protocol import Ending
 from orchcore.events import AgentEvent, ToolEnded
+from orchcore.results import TurnResult
 
 type Reader = Callable[[Fields], Sequence[AgentEvent]]
 
@@ -55,6 +56,24 @@ class Tally:
             if isinstance(event, ToolEnded):
                 self.tools.append((event.name, event.ok))
         return events
+
+    def counted(self, result: TurnResult, ending: Ending, *, final: bool) -> TurnResult:
+        """*result* with all that was counted, and how its process ended.
+
+        Args:
+            result: What the turn came to.
+            ending: How the process ended.
+            final: Whether its final event was read.
+        """
+        return replace(
+            result,
+            tools=tuple(self.tools),
+            events=dict(self.events),
+            unknown_events=self.unknown,
+            malformed_lines=self.malformed,
+            truncated=self.cut(ending, final=final),
+            exit_code=ending.exit_code,
+        )
 
     def cut(self, ending: Ending, *, final: bool) -> bool:
         """Whether the stream was cut: in the middle of a line, or before its *final* event.
