@@ -88,9 +88,15 @@ def test_no_tools_are_none() -> None:
     assert values("--available-tools", argv(tools=())) == ["none"]
 
 
-@pytest.mark.parametrize("tool", ["bash", "write", "edit(/etc)", "create", "apply_patch", "shell"])
+@pytest.mark.parametrize(
+    "tool",
+    [
+        *("bash", "write", "edit(/etc)", "create", "apply_patch", "shell"),
+        *("*", "e*", "ba?h", "sh*", "bash(*)", "shell(:*)", "bash()"),
+    ],
+)
 def test_read_only_refuses_tools_that_write(tool: str) -> None:
-    """A tool that writes contradicts ``read-only`` and says how to put that right."""
+    """A tool that writes contradicts ``read-only``, also by a wildcard, and says how to put that right."""
     with pytest.raises(UsageError) as caught:
         argv(tools=("view", tool))
     assert caught.value.code == "unsupported-option"

@@ -112,9 +112,15 @@ def test_full_tools_may_leave_the_folder() -> None:
     assert "external_director?" not in permissions(tools=("read",), permission="edit")
 
 
-@pytest.mark.parametrize("tool", ["bash", "edit", "write", "patch(x)"])
+@pytest.mark.parametrize(
+    "tool",
+    [
+        *("bash", "edit", "write", "patch(x)", "*", "**", "e*", "bas?", "b*", "*(git diff *)"),
+        *("bash(*)", "bash(* *)", "bash()", "edix", "basx"),
+    ],
+)
 def test_read_only_takes_no_tool_that_writes(tool: str) -> None:
-    """What would make it untrue is refused before a process starts."""
+    """What would make it untrue is refused, as is what a wildcard or our spelling makes of it."""
     with pytest.raises(UsageError, match="can write"):
         launch(tools=(tool,))
     assert permissions(tools=("bash(ls *)",))["bas?"] == {"*": "deny", "ls *": "allow"}

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from orchcore.agents.adapters.copilot_stream import CopilotParser
 from orchcore.agents.adapters.protocol import Capabilities, Launch, Versions
@@ -205,7 +206,11 @@ def _check(invocation: Invocation) -> None:
 
 def _writes(tool: str) -> bool:
     """Whether *tool* makes ``read-only`` untrue; ``bash(git diff:*)`` is the user's word."""
-    return tool.partition("(")[0] in (*_WRITE, "write") or tool in ("bash", "shell")
+    name, _, pattern = tool.partition("(")
+    if any(fnmatchcase(writer, name) for writer in (*_WRITE, "write")):
+        return True
+    shell = any(fnmatchcase(one, name) for one in ("bash", "shell"))
+    return shell and not pattern.strip("*?:) ")
 
 
 def _unsupported(what: str, *hints: str) -> Problem:

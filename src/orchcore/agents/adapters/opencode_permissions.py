@@ -8,6 +8,7 @@ offered. A rule that asks is rejected where nobody answers, and the turn stops w
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import cast
 
 from orchcore.agents.invocation import Invocation
@@ -75,7 +76,11 @@ def _rules(invocation: Invocation) -> Mapping[str, Rule]:
 
 
 def _unique(rules: Mapping[str, Rule]) -> dict[str, Rule]:
-    return {f"{name}*" if name[-1:] == "*" else f"{name[:-1]}?": rules[name] for name in rules}
+    return {_spelled(name): rule for name, rule in rules.items()}
+
+
+def _spelled(name: str) -> str:
+    return f"{name}*" if name[-1:] == "*" else f"{name[:-1]}?"
 
 
 def _allowed(invocation: Invocation) -> Mapping[str, Rule] | None:
@@ -105,12 +110,8 @@ def _of_tools(asked: Sequence[str]) -> dict[str, Rule]:
 
 
 def _check_tools(invocation: Invocation) -> None:
-    """Refuses what would make ``read-only`` untrue; ``bash(git diff *)`` is the user's word."""
-    writing = [
-        tool
-        for tool in invocation.tools or ()
-        if _WRITERS.get(tool.partition("(")[0], tool.partition("(")[0]) == "edit" or tool == "bash"
-    ]
+    """Refuses what would make ``read-only`` untrue."""
+    writing = [tool for tool in invocation.tools or () if _writes(tool)]
     if invocation.permission == "read-only" and writing:
         raise UsageError(
             Problem(
@@ -119,6 +120,15 @@ def _check_tools(invocation: Invocation) -> None:
                 hints=('permission="edit"', f"leave out {', '.join(writing)}"),
             )
         )
+
+
+def _writes(tool: str) -> bool:
+    """Whether *tool* makes ``read-only`` untrue; ``bash(git diff *)`` is the user's word."""
+    name, _, pattern = tool.partition("(")
+    rule = _spelled(name)
+    if any(fnmatchcase(writer, rule) for writer in ("edit", *_WRITERS)):
+        return True
+    return fnmatchcase("bash", rule) and not pattern.strip("*?) ")
 
 
 def _with_rules(variable: str, told: str, path: Sequence[str], rules: Mapping[str, Rule]) -> str:
