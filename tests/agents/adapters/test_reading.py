@@ -109,6 +109,11 @@ def test_reset_time_never_raises(text: str, now: float) -> None:
         ('{"resets_at":1795456501,"resets_in_seconds":3600}', 3600.0),
         ("Please retry in 39.37s", 39.37),
         ("try again at 5:48 PM", None),
+        ("Try again in 2 months", None),
+        ("Retry in 2.5 business days", None),
+        ("Retry-After: 30\nServer: x", 30.0),
+        (f"retry-after: {'9' * 400}", None),
+        (f"try again in {'9' * 400} s", None),
     ],
 )
 def test_wait_is_read(text: str, seconds: float | None) -> None:
@@ -121,6 +126,7 @@ def test_wait_is_read(text: str, seconds: float | None) -> None:
     [
         ("3", 3.0),
         ("0.5", 0.5),
+        ("inf", None),
         ("Wed, 30 Dec 2026 16:02:00 GMT", 120.0),
         ("-1", 0.0),
         ("soon", None),

@@ -1,5 +1,6 @@
 """When a limit is lifted, read from a vendor's sentence or header."""
 
+import math
 import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, tzinfo
@@ -38,7 +39,7 @@ _DURATION = re.compile(
 )
 _BARE_S = re.compile(
     r"\b(?:again in|retry[ _-]?after(?:_seconds)?|retry in|resets_in_seconds)[\s:=\"']+"
-    r"(?P<number>\d+(?:\.\d+)?)\b(?![:\d-])",
+    r"(?P<number>\d+(?:\.\d+)?)\b(?![:\d-]|\.\d|[ \t]*[a-z])",
     re.IGNORECASE,
 )
 _ONE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-z]+)", re.IGNORECASE)
@@ -83,7 +84,7 @@ def reset_time(text: str, now: float, local: tzinfo | None = None) -> float | No
 
 
 def retry_after_s(text: str) -> float | None:
-    """The wait that *text* asks for in seconds, or ``None``.
+    """The wait that *text* asks for in seconds; ``None`` if it has none, or not in known units.
 
     Args:
         text: ``try again in 1.5s`` (OpenAI), ``reset after 2h39m52s`` (Gemini), ``try again in 5
@@ -92,21 +93,25 @@ def retry_after_s(text: str) -> float | None:
     """
     if found := _DURATION.search(text):
         parts = _ONE.finditer(found["parts"])
-        return sum(float(part["number"]) * _unit_s(part["unit"]) for part in parts)
+        return _finite(sum(float(part["number"]) * _unit_s(part["unit"]) for part in parts))
     bare = _BARE_S.search(text)
-    return float(bare["number"]) if bare else None
+    return _finite(float(bare["number"])) if bare else None
 
 
 def retry_after_header_s(value: str, now: float) -> float | None:
     """The wait of a ``retry-after`` header: seconds, or an HTTP date; ``None`` if it is neither."""
     try:
-        return max(0.0, float(value))
+        return _finite(max(0.0, float(value)))
     except ValueError:
         pass
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def _finite(seconds: float) -> float | None:
+    return seconds if math.isfinite(seconds) else None
 
 
 def _unit_s(unit: str) -> float:
