@@ -22,14 +22,14 @@ echo '{{"type":"result","subtype":"success","is_error":false,"result":"done"}}'
 """
 
 
-def ran(folder: Path, version: str, turn_s: float = 0.6) -> str:
+def ran(folder: Path, version: str, turn_s: float = 0.6, more: str = "") -> str:
     """What a run prints whose agent is a program that tells its version so."""
     program = folder / "claude"
     program.write_text(CLAUDE.format(folder=folder, version=version, turn_s=turn_s))
     program.chmod(0o700)
     (folder / "orchfile.py").write_text(FLOW)
     (folder / "orchcore.toml").write_text(
-        f'[agents.odd]\nadapter = "claude"\nprogram = "{program}"\n'
+        f'[agents.odd]\nadapter = "claude"\nprogram = "{program}"\n{more}'
     )
     done = orchcore("run", "--progress", "plain", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -53,6 +53,15 @@ def test_an_untested_version_is_warned_of_once(tmp_path: Path, version: str, tol
 def test_a_tested_or_silent_version_is_not(tmp_path: Path, version: str) -> None:
     """What cannot be known is no reason to worry anybody."""
     assert "tested with" not in ran(tmp_path, version)
+
+
+def test_the_version_is_asked_for_with_what_a_turn_gets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Variables that ``pass_env`` names reach the question, too."""
+    monkeypatch.setenv("WRAPPED_VERSION", "9.8.7")
+    told = ran(tmp_path, "echo $WRAPPED_VERSION", more='pass_env = ["WRAPPED_VERSION"]\n')
+    assert "odd 9.8.7 is newer" in told
 
 
 def test_a_slow_version_delays_nothing(tmp_path: Path) -> None:

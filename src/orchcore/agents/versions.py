@@ -19,27 +19,29 @@ type Fit = Literal["tested", "older", "newer", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Whose version is asked for.
+class InstalledCli:
+    """A CLI whose version is asked for.
 
     Attributes:
         adapter: The adapter of the CLI.
         program: Replaces the adapter's program, where configured.
         env: Variables that the configuration sets.
+        pass_env: Names of variables passed on from ours.
     """
 
     adapter: Adapter
     program: str | None
     env: Mapping[str, str]
+    pass_env: tuple[str, ...] = ()
 
 
 async def installed_version(
-    asked: Asked, environ: Mapping[str, str], trees: Trees, cwd: Path
+    cli: InstalledCli, environ: Mapping[str, str], trees: Trees, cwd: Path
 ) -> str | None:
     """The version that the CLI prints, ``None`` if it prints none or does not start.
 
     Args:
-        asked: The CLI.
+        cli: Which one.
         environ: Our environment; the CLI gets what a turn of it would get.
         trees: The registry its process tree is added to meanwhile.
         cwd: Where it is started.
@@ -47,11 +49,11 @@ async def installed_version(
     Raises:
         asyncio.CancelledError: Cancelled; its process is gone.
     """
-    adapter = asked.adapter
-    program = asked.program or adapter.program
+    adapter = cli.adapter
+    program = cli.program or adapter.program
     if not program or not adapter.versions.oldest:
         return None
-    env = child_environment(environ, adapter.login_env, (), asked.env)
+    env = child_environment(environ, adapter.login_env, cli.pass_env, cli.env)
     request = CommandRequest(
         (program, *adapter.versions.argv), cwd, env, timeout_s=PATIENCE_S, capture_limit_bytes=4096
     )

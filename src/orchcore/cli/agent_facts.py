@@ -10,7 +10,7 @@ from orchcore.agents.adapters.finder import find_adapters, installed, lacking
 from orchcore.agents.adapters.protocol import Adapter, Capabilities, Launch
 from orchcore.agents.invocation import Invocation
 from orchcore.agents.tree import Trees
-from orchcore.agents.versions import Asked, fit, installed_version, tested_range
+from orchcore.agents.versions import InstalledCli, fit, installed_version, tested_range
 from orchcore.config import AgentSettings, Config
 from orchcore.errors import UsageError
 from orchcore.policies import TurnLimits
@@ -110,9 +110,8 @@ async def _versions(
         if one.adapter is None or one.path is None:
             return None
         own = settings[one.name]
-        return await installed_version(
-            Asked(one.adapter, own.program, own.env), environ, trees, cwd
-        )
+        cli = InstalledCli(one.adapter, own.program, own.env, own.pass_env)
+        return await installed_version(cli, environ, trees, cwd)
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(version(one), name=f"version of {one.name}") for one in found]

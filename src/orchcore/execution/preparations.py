@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from orchcore.agents.pricing import load_prices
-from orchcore.agents.versions import Asked, fit, installed_version, tested_range
+from orchcore.agents.versions import InstalledCli, fit, installed_version, tested_range
 from orchcore.execution.choosing import Choice
 from orchcore.execution.ports import Surroundings
 
@@ -52,8 +52,8 @@ class Preparations:
 
     async def _check(self, choice: Choice) -> None:
         adapter, around = choice.adapter, self._around
-        asked = Asked(adapter, choice.settings.program, choice.settings.env)
-        version = await installed_version(asked, around.environ, around.trees, self._folder)
+        cli = InstalledCli(adapter, choice.settings.program, choice.env, choice.pass_env)
+        version = await installed_version(cli, around.environ, around.trees, self._folder)
         how = fit(version, adapter.versions)
         if how in ("older", "newer"):
             tested = tested_range(adapter.versions)
