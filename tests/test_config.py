@@ -1,5 +1,6 @@
 """Settings: where they come from, which wins, and what is refused."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,39 @@ def test_unknown_keys_are_refused(
     assert problem.where is not None
     assert problem.where.line == line
     assert problem.hints[0].startswith(hint.removesuffix("?"))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        ('[tool]\norchcore = "x"', 2, "'tool.orchcore' must be a table"),
+        ("\ntool = 3", 2, "'tool' must be a table"),
+        ("tool =", 1, "Invalid value"),
+    ],
+)
+def test_what_is_no_table_has_a_place(tmp_path: Path, text: str, line: int, told: str) -> None:
+    """A ``pyproject.toml`` that cannot be used is refused with its line; first, if not safe."""
+    (tmp_path / ".git").mkdir()
+    file = tmp_path / "pyproject.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=told) as caught:
+        load_config(tmp_path)
+    assert caught.value.code == "configuration"
+    assert str(caught.value.problems[0].where).endswith(f"pyproject.toml:{line}")
+    file.chmod(0o666)
+    with pytest.raises(UsageError) as caught:
+        load_config(tmp_path)
+    assert caught.value.code == "untrusted-file"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that nobody can read")
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """As a problem with its place."""
+    (tmp_path / "orchcore.toml").symlink_to("/proc/self/mem")
+    with pytest.raises(UsageError) as caught:
+        load_config(tmp_path)
+    assert caught.value.code == "configuration"
+    assert str(caught.value.problems[0].where).endswith("orchcore.toml:1")
 
 
 def test_wrong_values_are_all_told_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

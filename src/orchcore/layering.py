@@ -69,19 +69,27 @@ def file_layer(folder: Path) -> Layer | None:
     Raises:
         UsageError: The file is no TOML, cannot be read, or is not safe.
     """
-    for name in ("orchcore.toml", "pyproject.toml"):
+    for name, prefix in (("orchcore.toml", ()), ("pyproject.toml", ("tool", "orchcore"))):
         path = folder / name
-        if not path.is_file():
-            continue
-        table = _parsed(path)
-        if name == "pyproject.toml":
-            tool = cast("dict[str, dict[str, object]]", table.get("tool", {}))
-            if "orchcore" not in tool:
-                continue
-            table = tool["orchcore"]
-        ensure_trusted(path)
-        return Layer(table, path, ("tool", "orchcore") if name == "pyproject.toml" else ())
+        table = _table_at(path, prefix) if path.is_file() else None
+        if table is not None:
+            ensure_trusted(path)
+            return Layer(table, path, prefix)
     return None
+
+
+def _table_at(path: Path, prefix: Key) -> Table | None:
+    table: object = _parsed(path)
+    for depth, part in enumerate(prefix, 1):
+        if part not in cast("Table", table):
+            return None
+        table = cast("Table", table)[part]
+        if not isinstance(table, Mapping):
+            ensure_trusted(path)
+            key = prefix[:depth]
+            said = f"'{'.'.join(key)}' must be a table"
+            raise UsageError(Problem("configuration", said, _line(path, key)))
+    return cast("Table", table)
 
 
 def ensure_trusted(path: Path) -> None:
@@ -115,7 +123,8 @@ def _over(below: Table, above: Table) -> dict[str, object]:
 def _parsed(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        ensure_trusted(path)  # nothing else is told of a file that is not
         raise UsageError(Problem("configuration", str(error), Location(path, 1))) from None
 
 
