@@ -69,6 +69,55 @@ def test_variables_win_over_files(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert config.settings.agents["new"].idle == 120.0
 
 
+def test_prices_may_be_told_as_json(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As every table; what is wrong in it is told of the variable."""
+    monkeypatch.setenv("ORCHCORE_AGENTS__SLOW__PRICES", '{"input": 1, "output": 2}')
+    prices = load_config(folder).settings.agents["slow"].prices
+    assert prices == PriceSettings(input=1, output=2)
+    monkeypatch.setenv("ORCHCORE_AGENTS__SLOW__PRICES", '{"input": 1}')
+    with pytest.raises(UsageError, match="'ORCHCORE_AGENTS__SLOW__PRICES__OUTPUT'") as caught:
+        load_config(folder)
+    assert caught.value.problems[0].where is None
+
+
+def test_agents_that_are_no_json_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the variable's name and without its value, which may hold a secret."""
+    monkeypatch.setenv("ORCHCORE_AGENTS", "{bad")
+    with pytest.raises(UsageError, match="'ORCHCORE_AGENTS': no JSON") as caught:
+        load_config(tmp_path)
+    assert caught.value.code == "configuration"
+    assert "bad" not in str(caught.value)
+
+
+def test_variables_for_one_variable_of_env_are_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name would reach the agent in lower case; as JSON it keeps its case."""
+    monkeypatch.setenv("ORCHCORE_AGENTS__FAST__ENV__API__KEY", "secret")
+    with pytest.raises(UsageError, match="in which case to write 'API__KEY'") as caught:
+        load_config(folder)
+    assert caught.value.hint == """ORCHCORE_AGENTS__FAST__ENV='{"API__KEY": "..."}'"""
+    assert "secret" not in str(caught.value)
+
+
+def test_variables_find_agents_whatever_their_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``QUICK`` is the file's or a profile's ``Quick``; one of exactly that name comes first."""
+    (tmp_path / "orchcore.toml").write_text(
+        "[agents.Quick]\nadapter = 'claude'\n[profiles.ci.agents.Late]\nmodel = 'a'\n"
+        "[agents.Both]\n[agents.both]\n"
+    )
+    for name in ("QUICK", "LATE", "BOTH"):
+        monkeypatch.setenv(f"ORCHCORE_AGENTS__{name}__MODEL", "m")
+    config = load_config(tmp_path, "ci")
+    told = {name: one.model for name, one in config.settings.agents.items()}
+    assert told == {"Quick": "m", "Late": "m", "Both": None, "both": "m"}
+    assert config.origin("agents", "Quick", "model") == "ORCHCORE_AGENTS__QUICK__MODEL"
+
+
 def test_each_value_knows_its_origin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line of its own table, the profile's, the variable, or nothing."""
     monkeypatch.setenv("ORCHCORE_DEFAULT_AGENT", "fast")

@@ -87,7 +87,7 @@ class AgentSettings(BaseModel):
     timeout: Seconds | None = None
     hermetic: bool = False
     max_parallel: Annotated[int, Field(ge=1)] = 8
-    prices: PriceSettings | None = None
+    prices: Annotated[PriceSettings | None, BeforeValidator(_of_text)] = None
 
 
 class Profile(BaseModel):
@@ -167,7 +167,7 @@ def load_config(start: Path, profile: str | None = None) -> Config:
             has a wrong value or nearly the name of a setting; no such profile.
     """
     file = next((layer for folder in upwards(start) if (layer := file_layer(folder))), None)
-    layers = [layer for layer in (file, _environment()) if layer is not None]
+    layers = [layer for layer in (file, _environment(file)) if layer is not None]
     settings = _settings(layers)
     chosen = profile or os.environ.get(PROFILE_VARIABLE) or None
     if chosen is not None:
@@ -184,7 +184,7 @@ def _profile(name: str, settings: Settings, file: Layer | None) -> Layer:
     return Layer(profiles[name], file.file, (*file.prefix, "profiles", name))
 
 
-def _environment() -> Layer | None:
+def _environment(file: Layer | None) -> Layer | None:
     """What variables say; those that are nearly a setting's are refused, others are not ours."""
     told = [name for name in os.environ if name.startswith(VARIABLES) and name != PROFILE_VARIABLE]
     heads = {name.removeprefix(VARIABLES).partition("__")[0].lower(): name for name in told}
@@ -192,18 +192,66 @@ def _environment() -> Layer | None:
         _ensure_no_slip(mistakes)
     if not heads.keys() & _SAYABLE:
         return None
-    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+    _ensure_case_kept(told)
+    return Layer(_as_named(_variables(), file), None, (VARIABLES.rstrip("_"),))
+
+
+def _variables() -> dict[str, object]:
+    from pydantic_settings import (
+        BaseSettings,
+        EnvSettingsSource,
+        SettingsConfigDict,
+        SettingsError,
+    )
 
     class Environment(Profile, BaseSettings):
         model_config = SettingsConfigDict(
             env_prefix=VARIABLES, env_nested_delimiter="__", extra="ignore"
         )
 
-    values = EnvSettingsSource(Environment)()
-    return Layer(values, None, (VARIABLES.rstrip("_"),))
+    try:
+        return EnvSettingsSource(Environment)()
+    except SettingsError as error:  # of ``agents``, the only one that is told as JSON as a whole
+        said = f"'{VARIABLES}AGENTS': no JSON ({error.__cause__})"
+        raise UsageError(Problem("configuration", said)) from None
+
+
+def _as_named(values: dict[str, object], file: Layer | None) -> dict[str, object]:
+    """*values* with agents called as *file* calls them: variables' names have no case."""
+    if file is None or not isinstance(values.get("agents"), Mapping):
+        return values
+    said = (file.values, *_table(file.values, "profiles").values())
+    names = {name: name for table in said for name in _table(table, "agents")}
+    names = {name.lower(): name for name in names} | names
+    agents = (
+        Layer({names.get(name, names.get(name.lower(), name)): value})
+        for name, value in _table(values, "agents").items()
+    )
+    return {**values, "agents": merged(agents)}
+
+
+def _table(table: object, key: str) -> Mapping[str, object]:
+    inner = cast("Mapping[str, object]", table).get(key) if isinstance(table, Mapping) else None
+    return cast("Mapping[str, object]", inner) if isinstance(inner, Mapping) else {}
 
 
 _SAYABLE = frozenset(Profile.model_fields)
+
+
+def _ensure_case_kept(told: list[str]) -> None:
+    """Refuses variables for one variable of ``env``, whose name would become lower-case."""
+    paths = {name: name.removeprefix(VARIABLES).split("__", 3) for name in told}
+    lost = [
+        Problem(
+            "configuration",
+            f"'{name}': cannot say in which case to write '{path[3]}'",
+            hints=(f"""{VARIABLES}{"__".join(path[:3])}='{{"{path[3]}": "..."}}'""",),
+        )
+        for name, path in paths.items()
+        if len(path) == 4 and (path[0].lower(), path[2].lower()) == ("agents", "env")
+    ]
+    if lost:
+        raise UsageError(*lost)
 
 
 def _ensure_no_slip(mistakes: list[tuple[str, str]]) -> None:
@@ -231,7 +279,8 @@ def _settings(layers: list[Layer]) -> Settings:
 
 def _problem(error: Any, layers: list[Layer]) -> Problem:
     key = tuple(str(part) for part in error["loc"])
-    layer = next(_saying(layers, key), layers[0])
+    said = (one for end in range(len(key), 0, -1) for one in _saying(layers, key[:end]))
+    layer = next(said, layers[0])
     shown = ".".join(key) if layer.file else layer.origin(key)
     if error["type"] == "extra_forbidden":
         hints = did_you_mean(key[-1], _known(key))
