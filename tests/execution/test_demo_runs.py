@@ -10,7 +10,7 @@ import orchcore
 from orchcore.errors import CollectionError, OrchcoreError
 from orchcore.events import Event, TurnEnded
 from orchcore.journal.folder import ProjectFolder
-from orchcore.journal.reader import events_since
+from orchcore.journal.reader import read_run
 from orchfiles import written
 
 BODY = """
@@ -96,4 +96,4 @@ async def test_a_declared_node_can_be_run_by_itself(tmp_path: Path) -> None:
 
 
 def _events(project: Path, run: str) -> list[Event]:
-    return [told.event for told in events_since(ProjectFolder.at(project).find_run(run), 0)]
+    return [told.event for told in read_run(ProjectFolder.at(project).find_run(run)).events]

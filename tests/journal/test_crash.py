@@ -12,12 +12,12 @@ import pytest
 from journal.scenes import PROGRAM, died_run, opened, run_ended, said, warned, writer_process
 from orchcore.events import Warned
 from orchcore.journal.folder import ProjectFolder
-from orchcore.journal.reader import events_since, read_run, read_summary, runs
+from orchcore.journal.reader import read_run, read_summary, runs
 from orchcore.journal.run_folder import RunFolder
 
 
 def texts(folder: RunFolder) -> list[str]:
-    events = (numbered.event for numbered in events_since(folder, 0, limit=100_000))
+    events = (numbered.event for numbered in read_run(folder).events)
     return [event.text for event in events if isinstance(event, Warned)]
 
 
@@ -43,7 +43,7 @@ async def test_a_dead_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     await recorder.commit(run_ended(folder.id))
     await recorder.close()
     assert texts(folder) == [*before, "-1"]
-    seqs = [numbered.seq for numbered in events_since(folder, 0, limit=100_000)]
+    seqs = [numbered.seq for numbered in read_run(folder).events]
     assert seqs == list(range(1, len(seqs) + 1))
     assert read_summary(folder).state == "ended"
 
@@ -55,17 +55,13 @@ def test_a_run_is_followed_from_another_process(tmp_path: Path) -> None:
         said(process)
         folder = ProjectFolder.seen(tmp_path).find_run(run_id)
         seen = list[str]()
-        last = 0
         while len(seen) < 200:
-            for numbered in events_since(folder, last, limit=50):
-                last = numbered.seq
-                if isinstance(numbered.event, Warned):
-                    seen.append(numbered.event.text)
+            seen = texts(folder)
+            assert seen == [str(number) for number in range(1, len(seen) + 1)]
             said(process)
         summary = read_run(folder).summary
         assert (summary.state, summary.pid) == ("running", process.pid)
         assert [summary.state for summary in runs(ProjectFolder.seen(tmp_path))] == ["running"]
-    assert seen == [str(number) for number in range(1, len(seen) + 1)]
 
 
 def starved(command: list[str]) -> list[str]:

@@ -26,7 +26,7 @@ from orchcore.errors import RecordingError
 from orchcore.events import InstanceEnded, NodeEnded, SubStepEnded, SubStepStarted
 from orchcore.journal.folder import ProjectFolder
 from orchcore.journal.migrations import MIGRATIONS, migrate
-from orchcore.journal.reader import events_since, read_run, read_summary, runs
+from orchcore.journal.reader import read_run, read_summary, runs
 from orchcore.journal.run_folder import RunFolder
 from orchcore.journal.snapshot import snapshot
 from orchcore.results import Failure
@@ -98,18 +98,6 @@ async def test_steps_are_read_with_their_values(tmp_path: Path) -> None:
     assert (passed.state, passed.value, passed.exit_code) == ("passed", "[0]", 0)
     assert (failed.state, failed.value) == ("failed", None)
     assert (running.state, running.ended_at) == ("running", None)
-    await recorder.close()
-
-
-async def test_following_gives_what_is_new(tmp_path: Path) -> None:
-    """``events_since`` starts after the number it is given and keeps to the limit."""
-    folder = new_run(tmp_path)
-    recorder = opened(folder)
-    for number in range(1, 6):
-        recorder.note(warned(number))
-    await recorder.commit(warned(6))
-    assert [found.event for found in events_since(folder, 2, limit=2)] == [warned(3), warned(4)]
-    assert events_since(folder, 6) == ()
     await recorder.close()
 
 
@@ -212,7 +200,7 @@ async def test_a_read_only_folder_is_readable(public_root: Path, kept: str) -> N
         assert wal.stat().st_size > 0
         copy = public_root / "copy"
         shutil.copytree(folder.path, copy)
-        events = len(events_since(RunFolder("abcd", copy), 0, limit=100_000))
+        events = len(read_run(RunFolder("abcd", copy)).events)
         assert events > 30
         if kept == "dead-without-shm":
             shm.unlink()

@@ -36,13 +36,13 @@ from orchcore.events import (
 from orchcore.journal.database import JournalDatabase
 from orchcore.journal.folder import ProjectFolder
 from orchcore.journal.origin import Origin
-from orchcore.journal.reader import events_since, read_run, runs
+from orchcore.journal.reader import read_run, runs
 from orchcore.journal.run_folder import RunFolder
 from orchcore.journal.snapshot import snapshot
 
 
 def recorded(folder: RunFolder) -> list[Event]:
-    return [numbered.event for numbered in events_since(folder, 0, limit=100_000)]
+    return [numbered.event for numbered in read_run(folder).events]
 
 
 async def test_the_order_of_calls_is_kept(tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
-import io
 import textwrap
 from pathlib import Path
 
-from orchcore.errors import CollectionError, Location, Problem
-from orchcore.reporting.problem import draw, print_problems
+from orchcore.errors import Location, Problem
+from orchcore.reporting.problem import draw
 
 UNWIRED = Problem(
     "unwired-parameter",
@@ -46,18 +45,9 @@ def test_a_message_of_several_lines_stays_together() -> None:
 
 
 def test_colours_are_for_those_who_want_them() -> None:
-    """A pipe gets none, NO_COLOR neither, FORCE_COLOR brings them everywhere."""
-    error = CollectionError(UNWIRED)
-    drawn: dict[str, str] = {}
-    for name, environ in {"pipe": {}, "forced": {"FORCE_COLOR": "1"}}.items():
-        stream = io.StringIO()
-        print_problems(error, stream, environ)
-        drawn[name] = stream.getvalue()
-    assert "\x1b[" not in drawn["pipe"]
-    assert drawn["forced"].startswith("\x1b[1;31merror[unwired-parameter]\x1b[0m")
-    stream = io.StringIO()
-    print_problems(error, stream, {"FORCE_COLOR": "1", "NO_COLOR": "1"})
-    assert stream.getvalue() == drawn["pipe"]
+    """Only who asks for them gets them."""
+    assert "\x1b[" not in draw([UNWIRED])
+    assert draw([UNWIRED], colour=True).startswith("\x1b[1;31merror[unwired-parameter]\x1b[0m")
 
 
 def test_what_a_user_s_file_holds_moves_no_cursor() -> None:

@@ -6,7 +6,7 @@ group. Who supervises is never touched by it: whether *that* task is being cance
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from orchcore.execution.shielding import finished
@@ -40,8 +40,3 @@ async def supervised[T](work: Coroutine[Any, Any, T], name: str, end: End) -> T:
         if not task.done() or task.cancelled():
             raise
     return task.result()
-
-
-async def awaited[T](call: Awaitable[T]) -> T:
-    """What *call* gives: a coroutine of anything that can be awaited."""
-    return await call

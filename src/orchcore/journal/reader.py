@@ -46,8 +46,7 @@ SELECT count(*) AS turns, count(*) - count(cost_usd) AS unpriced_turns,
        coalesce(sum(cost_usd), 0.0) AS cost_usd, coalesce(max(simulated), 0) AS simulated
 FROM turns WHERE ended_seq IS NOT NULL
 """
-_EVENTS = "SELECT seq, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
-_NO_LIMIT = -1
+_EVENTS = "SELECT seq, body FROM events ORDER BY seq"
 
 
 def runs(project: ProjectFolder) -> list[RunSummary]:
@@ -82,7 +81,7 @@ def read_run(folder: RunFolder) -> RunRecord:
     was_locked = is_locked(folder.lock)
     with snapshot(folder) as connection:
         summary = _summary(connection, folder)
-        events = _events(connection, 0, _NO_LIMIT)
+        events = _events(connection)
         results = connection.execute(_LAST_RESULTS).fetchall()
         turns = connection.execute("SELECT * FROM turns ORDER BY started_seq").fetchall()
         steps = connection.execute("SELECT * FROM steps ORDER BY started_seq").fetchall()
@@ -94,21 +93,6 @@ def read_run(folder: RunFolder) -> RunRecord:
         turns=tuple(_turn(row, by_seq) for row in turns),
         steps=tuple(_step(row, by_seq) for row in steps),
     )
-
-
-def events_since(folder: RunFolder, seq: int, limit: int = 1000) -> tuple[NumberedEvent, ...]:
-    """What happened after the event number *seq*, at most *limit* events; for following a run.
-
-    Args:
-        folder: The run's.
-        seq: Number of the last event already seen; 0 for all.
-        limit: Keeps the read short, so that it never stands in the writer's way.
-
-    Raises:
-        RecordingError: Its journal is missing, damaged, foreign, or a newer orchcore's.
-    """
-    with snapshot(folder) as connection:
-        return _events(connection, seq, limit)
 
 
 def _listed(folder: RunFolder) -> RunSummary:
@@ -180,8 +164,8 @@ def _states_so_far(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(counted)
 
 
-def _events(connection: sqlite3.Connection, seq: int, limit: int) -> tuple[NumberedEvent, ...]:
-    rows = connection.execute(_EVENTS, (seq, limit))
+def _events(connection: sqlite3.Connection) -> tuple[NumberedEvent, ...]:
+    rows = connection.execute(_EVENTS)
     return tuple(NumberedEvent(row["seq"], _event(row["body"])) for row in rows)
 
 

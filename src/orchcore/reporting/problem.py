@@ -1,12 +1,11 @@
 """Draws what a user has to put right."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TextIO
+from collections.abc import Iterator, Sequence
 
-from orchcore.errors import OrchcoreError, Problem
+from orchcore.errors import Problem
 from orchcore.reporting.figures import counted
 from orchcore.reporting.sanitize import clean_lines
-from orchcore.reporting.styled import Line, Style, painted_lines, plain_line, wants_colour
+from orchcore.reporting.styled import Line, Style, painted_lines, plain_line
 
 _HELP = "  help: "
 
@@ -22,16 +21,6 @@ def draw(problems: Sequence[Problem], *, colour: bool = False) -> str:
     """
     lines = [line for problem in problems for line in _drawn(problem)]
     return painted_lines([*lines, _count(problems)], colour=colour).removesuffix("\n")
-
-
-def print_problems(error: OrchcoreError, stream: TextIO, environ: Mapping[str, str]) -> None:
-    """Writes all problems of *error* to *stream*, with colours if it wants them.
-
-    Raises:
-        OSError: *stream* cannot be written.
-    """
-    stream.write(f"{draw(error.problems, colour=wants_colour(stream, environ))}\n")
-    stream.flush()
 
 
 def _drawn(problem: Problem) -> Iterator[Line]:
