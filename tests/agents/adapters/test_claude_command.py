@@ -86,7 +86,9 @@ def test_tools_limit_and_allow() -> None:
     assert value("--tools", argv(tools=())) == ""
 
 
-@pytest.mark.parametrize("tool", ["Write", "Edit", "Bash", "NotebookEdit(x)"])
+@pytest.mark.parametrize(
+    "tool", ["Write", "Edit", "Bash", "NotebookEdit(x)", "*", "E*", "Bash(*)", "Bash(:*)"]
+)
 def test_read_only_refuses_tools_that_write(tool: str) -> None:
     """A tool that writes contradicts ``read-only`` and says how to put that right."""
     with pytest.raises(UsageError) as caught:

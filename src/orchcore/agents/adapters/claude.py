@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import cast
 
 from orchcore.agents.adapters.claude_stream import ClaudeParser
@@ -165,8 +166,8 @@ _MODES: Mapping[Permission, tuple[str, ...]] = {
 
 
 def _check_tools(permission: Permission, asked: tuple[str, ...]) -> None:
-    """Refuses what would make ``read-only`` untrue; ``Bash(git diff:*)`` is the user's word."""
-    writing = [tool for tool in asked if tool.partition("(")[0] in _WRITE or tool == "Bash"]
+    """Refuses what would make ``read-only`` untrue."""
+    writing = [tool for tool in asked if _writes(tool)]
     if permission == "read-only" and writing:
         raise UsageError(
             Problem(
@@ -175,6 +176,14 @@ def _check_tools(permission: Permission, asked: tuple[str, ...]) -> None:
                 hints=('permission="edit"', f"leave out {', '.join(writing)}"),
             )
         )
+
+
+def _writes(tool: str) -> bool:
+    """Whether *tool* makes ``read-only`` untrue; ``Bash(git diff:*)`` is the user's word."""
+    name, _, pattern = tool.partition("(")
+    if any(fnmatchcase(writer, name) for writer in _WRITE):
+        return True
+    return fnmatchcase("Bash", name) and not pattern.strip("*?:) ")
 
 
 def _limits(invocation: Invocation) -> tuple[str, ...]:
