@@ -242,3 +242,16 @@ def test_an_unknown_profile_is_refused(tmp_path: Path, written: str | None) -> N
     assert caught.value.code == "unknown-profile"
     known = "did you mean 'ci'?" if written else "[tool.orchcore.profiles.cii]"
     assert caught.value.hint == known
+
+
+def test_a_relative_program_is_below_the_file(folder: Path) -> None:
+    """Wherever it is run from; a bare name is looked up in PATH."""
+    (folder / "orchcore.toml").write_text(
+        '[agents.a]\nprogram = "./bin/tool"\n[agents.b]\nargv = ["bin/tool", "./x"]\n'
+        '[agents.c]\nprogram = "tool"\n[agents.d]\nprogram = "/opt/tool"\n'
+    )
+    (folder / "sub").mkdir()
+    config = load_config(folder / "sub")
+    assert config.agent("a").program == str(folder / "bin" / "tool")
+    assert config.agent("b").argv == (str(folder / "bin" / "tool"), "./x")
+    assert [config.agent(name).program for name in "cdx"] == ["tool", "/opt/tool", None]

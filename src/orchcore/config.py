@@ -137,6 +137,22 @@ class Config:
     layers: tuple[Layer, ...] = ()
     profile: str | None = None
 
+    def agent(self, name: str) -> AgentSettings:
+        """The settings of the agent called *name*, which may be none.
+
+        A program that is a relative path (``./bin/tool``) is below the file's folder, wherever the
+        agent works.
+        """
+        settings = self.settings.agents.get(name, AgentSettings())
+        argv = (self._located(settings.argv[0]), *settings.argv[1:]) if settings.argv else ()
+        program = None if settings.program is None else self._located(settings.program)
+        return settings.model_copy(update={"argv": argv, "program": program})
+
+    def _located(self, program: str) -> str:
+        if self.path is None or os.sep not in program:
+            return program
+        return str(self.path.parent.resolve() / program)
+
     @property
     def jobs(self) -> int:
         """Turns and commands at once; by default twice the cores, at least 4."""

@@ -81,7 +81,7 @@ def facts_of_agents(config: Config, environ: Mapping[str, str], cwd: Path) -> li
         cwd: Where CLIs are started.
     """
     adapters = find_adapters()
-    every = {name: AgentSettings() for name in adapters} | dict(config.settings.agents)
+    every = {name: config.agent(name) for name in (*adapters, *config.settings.agents)}
     found = [
         _facts(name, settings, adapters.get(settings.adapter or name), environ)
         for name, settings in every.items()

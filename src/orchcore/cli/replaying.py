@@ -9,7 +9,7 @@ from typing import Any, cast
 import click
 
 from orchcore.cli.output import say, say_lines
-from orchcore.config import AgentSettings, load_config
+from orchcore.config import load_config
 from orchcore.errors import Problem, UsageError, did_you_mean, shown_path
 from orchcore.results import TurnResult
 
@@ -52,7 +52,7 @@ def replay_command(file: Path, name: str, as_json: bool, **asked: Any) -> None:
 
     adapters = find_adapters()
     config = load_config(Path.cwd())
-    settings = config.settings.agents.get(name, AgentSettings())
+    settings = config.agent(name)
     adapter = adapters.get(settings.adapter or name)
     if adapter is None:
         message = f"no adapter is called '{settings.adapter or name}'"

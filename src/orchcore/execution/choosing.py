@@ -93,7 +93,7 @@ class AgentBook:
         Raises:
             UsageError: No such agent or adapter.
         """
-        settings = self._plan.config.settings.agents.get(name, AgentSettings())
+        settings = self._plan.config.agent(name)
         adapter = self._adapters.get(settings.adapter or name)
         if adapter is None:
             raise UsageError(_unknown(name, settings, self._adapters, self._plan.config))
