@@ -60,7 +60,7 @@ def abilities(able: Capabilities) -> dict[str, str]:
         "fork": _yes(able.fork),
         "schema": "flag" if able.schema else "in the prompt",
         "tools": _yes(able.tools),
-        "permissions": ", ".join(able.permissions),
+        "permissions": _permissions(able),
         "session id": "chosen" if able.chosen_session_id else "its own",
         "max_turns": _yes(able.max_turns),
         "max_tool_calls": _yes(able.tool_calls),
@@ -187,6 +187,12 @@ def _settings(config: Config, name: str) -> Iterator[tuple[str, str, str]]:
     for key, value in settings.model_dump(exclude_unset=True).items():
         shown = sorted(value) if key == "env" else value
         yield key, json.dumps(shown, ensure_ascii=False), config.origin("agents", name, key)
+
+
+def _permissions(able: Capabilities) -> str:
+    if not able.enforced:
+        return "not enforced"
+    return "all" if len(able.permissions) == 3 else ", ".join(able.permissions)
 
 
 def _yes(can: bool) -> str:

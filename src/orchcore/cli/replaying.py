@@ -155,6 +155,8 @@ def _words(value: object) -> str:
     match value:
         case None:
             return ""
+        case float():
+            return f"{value:.10g}"
         case dict():
             facts = cast("dict[str, object]", value)
             return ", ".join(f"{name} {fact}" for name, fact in facts.items() if fact is not None)

@@ -61,7 +61,8 @@ class Capabilities:
         fork: Branches a conversation.
         schema: Takes a JSON schema for the answer (else it goes into the prompt).
         tools: Takes a list of allowed tools.
-        permissions: The permissions it can be held to.
+        permissions: The permissions it takes.
+        enforced: Whether it can be held to them; else they are the user's own concern.
         chosen_session_id: Takes a session id chosen beforehand.
         max_turns: Takes a limit of model turns.
         tool_calls: Tells of each tool call, so that they can be counted.
@@ -80,6 +81,7 @@ class Capabilities:
     schema: bool = False
     tools: bool = False
     permissions: tuple[Permission, ...] = ("read-only", "edit", "full")
+    enforced: bool = True
     chosen_session_id: bool = False
     max_turns: bool = False
     tool_calls: bool = True

@@ -41,7 +41,7 @@ class TextAdapter:
     @property
     def capabilities(self) -> Capabilities:
         """None: what the template can do, only its author knows."""
-        return Capabilities(tool_calls=False)
+        return Capabilities(tool_calls=False, enforced=False)
 
     @property
     def versions(self) -> Versions:
