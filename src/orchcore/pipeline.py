@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from orchcore.agents.adapters.finder import find_adapters
+from orchcore.agents.guard import Guard
 from orchcore.agents.tree import Trees
 from orchcore.agents.turn import LocalTurnRunner
 from orchcore.collection.gathering import Collection, collect, gather_nodes
@@ -61,6 +62,7 @@ class RunSetup:
         yes: Whether every gate is answered yes.
         told_prints: ``stdout``, ``stderr``: which of them observers are told of, when bodies print.
         shown_prints: What makes a line harmless that bodies print to one of them otherwise.
+        guarded: Whether a guard process ends the agents if we are killed: where no keeper does.
         warn: Told, once the run is over, of observers that were lost on the way.
         record: Whether the run is kept in ``.orchcore/``; without it nothing stays.
     """
@@ -75,6 +77,7 @@ class RunSetup:
         default_factory=dict[str, Callable[[str], str]]
     )
     record: bool = True
+    guarded: bool = False
     warn: Callable[[str], None] = _to_stderr
 
 
@@ -94,7 +97,7 @@ async def run_wanted(wanted: Wanted, control: Control | None = None) -> RunResul
     ensure_not_loading()
     collection, targets = _wanted_nodes(wanted)
     plan = draft(collection, Request(targets, parameters=wanted.params, agent=wanted.agent))
-    return await execute(plan, RunSetup(yes=wanted.yes), control or Control())
+    return await execute(plan, RunSetup(yes=wanted.yes, guarded=True), control or Control())
 
 
 def _wanted_nodes(wanted: Wanted) -> tuple[Collection, tuple[str, ...]]:
@@ -129,11 +132,10 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
     environ = dict(os.environ) if setup.environ is None else setup.environ
     adapters = find_adapters()
     ensure_agents(plan, adapters, environ)
-    trees = Trees()
     secrets = secrets_of(plan, adapters, environ)
     mask = Mask.of(secrets.values)
     argv = _argv(plan, mask)
-    with _watched(setup, mask) as (publish, approver):
+    with _trees(setup) as trees, _watched(setup, mask) as (publish, approver):
         async with _recorded(plan, argv if setup.record else None) as (recorder, folder):
             around = Surroundings(
                 runner=LocalTurnRunner(adapters, trees, environ),
@@ -152,6 +154,19 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
                 played = await play(plan, around, control)
     states: dict[str, NodeState] = {id_: one.state for id_, one in played.endings.items()}
     return RunResult(folder.id, played.exit_code, states, folder.path, played.given.value)
+
+
+@contextmanager
+def _trees(setup: RunSetup) -> Generator[Trees]:
+    """The registry of process trees, watched over by a guard if *setup* says so."""
+    if not setup.guarded:
+        yield Trees()
+        return
+    guard = Guard()
+    try:
+        yield Trees(guard)
+    finally:
+        guard.close()
 
 
 @dataclass(frozen=True, slots=True)

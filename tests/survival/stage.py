@@ -88,7 +88,9 @@ class Project:
         pids.mkdir()
         tools = [shlex.join(hostile.command(kind, pids / kind)) for kind in hostile.KINDS]
         script = self.folder / "hostile.sh"
-        script.write_text("".join(f"{tool} > /dev/null 2>&1 &\n" for tool in tools) + "wait\n")
+        started = "".join(f"{tool} > /dev/null 2>&1 &\n" for tool in tools)
+        # no agent asks its model in less, and it takes a millisecond until a launched one is marked
+        script.write_text(f"sleep 0.1\n{started}wait\n")
         config = self.folder / "orchcore.toml"
         config.write_text(_CONFIG.replace(str(HERE / "agent.sh"), str(script)))
         return self

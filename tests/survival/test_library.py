@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 import orchcore
+from harness import hostile
 from harness.subreaper import Subreaper
 from survival.stage import GONE_WITHIN_S, HERE, Project, at_once, environ, until
 
@@ -152,3 +153,25 @@ async def test_nothing_is_pending_after_a_run_that_is_cancelled_at_any_time(tmp_
             pass
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert set(psutil.Process().children(recursive=True)) <= before
+
+
+def test_a_killed_program_leaves_nothing(tmp_path: Path) -> None:
+    """No keeper is above it, but a guard beside it: ten hostile kinds of tool are gone, and it is.
+
+    ``kill -9`` of the program's whole group misses the guard, which has a group of its own.
+    """
+    for how in (os.kill, os.killpg):
+        project = Project.of("hostile", tmp_path / how.__name__).with_hostile_agent()
+        with program("sync", project) as room:
+            project.agents(len(hostile.KINDS), room)
+            assert len([one for one in room.alive() if "orchcore.agents.guard" in one.command]) == 1
+            how(room.pid, signal.SIGKILL)
+            assert room.left_after(GONE_WITHIN_S) == []
+
+
+def test_a_guard_ends_with_its_run(tmp_path: Path) -> None:
+    """The program goes on without it."""
+    project = Project.of("quick", tmp_path)
+    with program("sync", project) as room:
+        assert told(room) == {"how": "returned"}
+        assert [one.pid for one in room.alive()] == [room.pid]

@@ -22,6 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from orchcore.agents.claims import Orphans, Tree
+from orchcore.agents.guard import Guard
 from orchcore.agents.process_table import (
     Identity,
     ProcessEntry,
@@ -54,12 +55,16 @@ class Trees:
     Belongs to one event loop. ``hurry``, ``stop_all`` and ``continue_all`` do not wait and may be
     called by a signal handler of that loop.
 
+    Args:
+        guard: Ends them if we are killed, where no keeper does.
+
     Attributes:
         stopped_s: Seconds between ``stop_all`` and ``continue_all``, all together.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, guard: Guard | None = None) -> None:
         self.stopped_s = 0.0
+        self._guard = guard
         self._stopped_at_s = time.monotonic()
         self._trees: dict[Tree, None] = {}
         self._reader = TableReader()
@@ -88,11 +93,15 @@ class Trees:
 
     def add(self, tree: Tree) -> None:
         """*tree* takes part in every look from now on."""
+        if self._guard is not None:
+            self._guard.begins(tree)
         self._trees[tree] = None
 
     def remove(self, tree: Tree) -> None:
         """*tree* is over."""
         self._trees.pop(tree, None)
+        if self._guard is not None:
+            self._guard.ended(tree)
 
     def hurry(self) -> None:
         """From now on every end is a SIGKILL at once, also of those that are waited for already."""
