@@ -372,6 +372,16 @@ def test_anything_may_be_printed(printed: list[bytes]) -> None:
     assert replay(b"\n".join(printed)).result.failure is not None
 
 
+def test_cut_after_the_first_of_two_results_has_no_text() -> None:
+    """What the agent went on from is not its answer."""
+    stream = CLAUDE.stream("tool_agent")
+    first = stream.index(b'"type":"result"')
+    result = CLAUDE.replay(stream[: stream.index(b"\n", first) + 1]).result
+    assert result.failure is not None
+    assert "went on after its result" in str(result.failure)
+    assert result.text == ""
+
+
 @given(st.sampled_from(NAMES), st.data())
 def test_cut_anywhere_is_never_a_false_success(name: str, data: st.DataObject) -> None:
     """A recorded stream that stops anywhere before its last newline is no success."""

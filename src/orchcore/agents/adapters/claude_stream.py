@@ -98,14 +98,15 @@ class ClaudeParser:
             text=text,
             now=self.clock(),
         )
+        failure = verdict(heard)
         usage, cost_usd = spent(self._results, self._usages(), resumed=self.resumed)
         result = TurnResult(
-            text=text,
-            answer=answer,
+            text="" if failure else text,
+            answer=None if failure else answer,
             session_id=self._session_id,
             usage=usage,
             cost_usd=cost_usd,
-            failure=verdict(heard),
+            failure=failure,
             models=models(self._results),
         )
         return self._tally.counted(result, ending, final=last is not None and not self._unfinished)
