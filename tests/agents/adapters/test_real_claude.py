@@ -107,6 +107,20 @@ async def test_tool_call(claude: Claude) -> None:
     assert [call.summary for call in started] == ["echo hi"]
 
 
+async def test_huge_tool_output(claude: Claude) -> None:
+    """A tool that prints 1.5 MB costs neither its end nor the answer."""
+    result, _ = await claude.turn("PROMPT scenario=big-tool", permission="full")
+    assert (result.failure, result.malformed_lines, result.truncated) == (None, 0, False)
+    assert result.tools == (("Bash", True),)
+
+
+async def test_cut_stream(claude: Claude) -> None:
+    """Half an answer of a connection that breaks is none."""
+    result, _ = await claude.turn("PROMPT scenario=cut")
+    assert result.failure is not None
+    assert (result.failure.kind, result.text) == ("connection", "")
+
+
 async def test_read_only_cannot_write(claude: Claude) -> None:
     """Read-only denies a write, edit allows it."""
     result, events = await claude.turn("PROMPT scenario=write")
