@@ -54,6 +54,19 @@ async def answer(ai: Agent) -> str:
     return await ai.ask("scenario=rate-limit")
 """
 
+RAMBLES = """
+from pydantic import BaseModel
+
+from orchcore import Agent, agent
+
+class Verdict(BaseModel):
+    score: int
+
+@agent("{name}")
+async def judge(ai: Agent) -> Verdict:
+    return await ai.ask("scenario=no-structure", Verdict)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -141,6 +154,14 @@ def test_a_tool_that_would_have_to_ask_never_hangs(desk: Desk) -> None:
         assert "permission_denied" in room.output()
         assert "permission=" in room.output()
     assert not (desk.folder / "asked.txt").exists()
+
+
+def test_prose_is_no_structured_answer(desk: Desk) -> None:
+    """Whether the schema goes through a flag or the prompt: a run in which none came is red."""
+    with desk.run(RAMBLES) as room:
+        assert room.wait(SOON_S) == 1, room.output()
+        assert room.left_after(0) == []
+        assert "invalid_output" in room.output()
 
 
 @pytest.mark.parametrize("how", ["interrupted", "killed"])
