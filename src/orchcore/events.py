@@ -4,6 +4,9 @@ Two closed unions. ``AgentEvent`` is what an agent said, as its adapter understo
 no node. ``Event`` is what happened in a run: every one has ``at`` (unix seconds), most have
 ``node`` (a node's id, ``review``, or an instance's, ``review:codex``). Their JSON form (see
 ``event_json``) is public; ``SCHEMA_VERSION`` counts its breaking changes.
+
+What comes with every line of a stream is not frozen: that would make it three times as slow.
+Nobody changes an event all the same.
 """
 
 from collections.abc import Mapping
@@ -28,7 +31,7 @@ class SessionStarted:
     kind: Literal["session"] = "session"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TextWritten:
     """The agent wrote *text*: a whole message, or a piece of one if *partial*."""
 
@@ -37,7 +40,7 @@ class TextWritten:
     kind: Literal["text"] = "text"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ThinkingWritten:
     """The agent thought aloud; an empty *text* is a sign of life only."""
 
@@ -302,7 +305,7 @@ class TurnStarted:
     kind: Literal["turn_started"] = "turn_started"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentSaid:
     """A running turn's agent said *event*."""
 

@@ -138,14 +138,15 @@ class Conversation:
 
     def _parse_slice(self, lines: Iterator[bytes]) -> bool:
         """Parses *lines* for ``SLICE_S``; whether there may be more. It runs for every line."""
+        parse, note, listener = self.parser.parse, self._note, self.listener
         until_s = monotonic() + SLICE_S
         heard: list[AgentEvent] = []
         unexplained = more = False
         for line in lines:
-            events = self.parser.parse(line)
+            events = parse(line)
             for event in events:
-                self._note(event)
-                self.listener(event)
+                note(event)
+                listener(event)
             heard += events
             unexplained = unexplained or not (events or not line.strip())
             if monotonic() > until_s:
@@ -165,8 +166,8 @@ class Conversation:
 
     def _note(self, event: AgentEvent) -> None:
         if isinstance(event, TextWritten):  # by far the commonest
-            before = self._said if event.partial and self._said_partly else ""
-            self._said = (before + event.text)[-2 * _LAST_LINE_CHARS :]
+            text = self._said + event.text if event.partial and self._said_partly else event.text
+            self._said = text[-2 * _LAST_LINE_CHARS :]
             self._said_partly = event.partial
             return
         match event:

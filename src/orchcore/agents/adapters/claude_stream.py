@@ -153,17 +153,19 @@ class ClaudeParser:
     def assistant(self, line: Fields) -> Sequence[AgentEvent]:
         """One content block of a reply, or a synthetic line that stands for an API error."""
         message = line.part("message")
-        if message.text("model") == "<synthetic>" or line.flag("is_api_error_message"):
-            if line.text("error") or line.flag("is_api_error_message"):
+        failed = line.raw.get("is_api_error_message") is True
+        if failed or message.raw.get("model") == "<synthetic>":
+            if failed or line.text("error"):
                 self._api_error = line
             return (NoticeGiven(_words(message)),)
-        of_sub_agent = bool(line.text("parent_tool_use_id"))
+        of_sub_agent = bool(line.raw.get("parent_tool_use_id"))
         self._went_on = self._went_on or not of_sub_agent
         self._steps[message.text("id")] = message.raw.get("usage")
-        events: list[AgentEvent] = []
-        for block in message.parts("content"):
-            events += self._block(block, of_sub_agent)
-        return events or (NoticeGiven(),)
+        blocks = message.parts("content")
+        if len(blocks) == 1:  # mostly
+            return self._block(blocks[0], of_sub_agent) or (NoticeGiven(),)
+        told = [event for block in blocks for event in self._block(block, of_sub_agent)]
+        return told or (NoticeGiven(),)
 
     def _block(self, block: Fields, of_sub_agent: bool) -> Sequence[AgentEvent]:
         match block.text("type"):

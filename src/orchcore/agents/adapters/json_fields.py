@@ -33,10 +33,10 @@ class Fields:
     def of_line(cls, line: bytes) -> Self | None:
         """The object on *line*; ``None`` if it is not one JSON object."""
         try:
-            value: object = from_json(line)
+            value: Json = from_json(line)
         except ValueError:
             value = _slowly(line)
-        return cls(cast("dict[str, object]", value)) if isinstance(value, dict) else None
+        return cls(value) if isinstance(value, dict) else None
 
     def __bool__(self) -> bool:
         """Whether it has any field."""
@@ -74,7 +74,8 @@ class Fields:
 
     def part(self, key: str) -> "Fields":
         """The object at *key*, else an empty one."""
-        return _fields(self.raw.get(key))
+        value: Json = self.raw.get(key)
+        return Fields(value) if isinstance(value, dict) else _NOTHING
 
     def parts(self, key: str) -> Sequence["Fields"]:
         """The objects of the list at *key*; whatever else it holds is left out."""
@@ -96,24 +97,23 @@ class Fields:
         return _objects(self.raw.values())
 
 
-def _slowly(line: bytes) -> object:
+def _slowly(line: bytes) -> Json:
     """What the faster parser refuses: half surrogate pairs, deep nesting; ``None`` for no JSON."""
     try:
-        value: object = json.loads(line)
+        value: Json = json.loads(line)
         return whole(value) if _HALF_PAIR.search(line) else value
     except (ValueError, RecursionError):
         return None
 
 
-def whole(value: object) -> object:
+def whole(value: Json) -> Json:
     """*value* with halves of surrogate pairs replaced: they cannot be written as UTF-8."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
-        return [whole(item) for item in cast("list[object]", value)]
+        return [whole(item) for item in value]
     if isinstance(value, dict):
-        items = cast("dict[str, object]", value).items()
-        return {str(whole(key)): whole(item) for key, item in items}
+        return {str(whole(key)): whole(item) for key, item in value.items()}
     return value
 
 
@@ -130,10 +130,6 @@ def digest(value: object) -> str:
 
 
 _NOTHING = Fields()
-
-
-def _fields(value: Json) -> Fields:
-    return Fields(value) if isinstance(value, dict) else _NOTHING
 
 
 def _objects(values: Iterable[Json]) -> list[Fields]:

@@ -1,7 +1,7 @@
 """Steps of a turn of OpenCode: what was said and called in one, what they used together."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from orchcore.agents.adapters.json_fields import Fields, one_line
 from orchcore.results import Usage
@@ -32,33 +32,31 @@ class Step:
 
     Attributes:
         message_id: The message that it writes.
-        parts: In the order of their lines.
+        parts: In the order of their lines, by id; by number where they have none.
         waits: Whether it called a tool whose result goes to the model, in another step.
         denied: Names of tools that it was not allowed to run.
         reason: Why it finished; empty while it runs.
     """
 
     message_id: str
-    parts: list[Part] = field(default_factory=list[Part])
+    parts: dict[str | int, Part] = field(default_factory=dict[str | int, Part])
     waits: bool = False
     denied: list[str] = field(default_factory=list[str])
     reason: str = ""
 
     def add(self, part: Part) -> None:
         """Takes *part*, in place of what was told of it before."""
-        self.parts = [one for one in self.parts if not part.id or one.id != part.id]
-        self.parts.append(part)
+        self.parts.pop(part.id, None)
+        self.parts[part.id or len(self.parts)] = part
 
     @property
     def text(self) -> str:
         """What it wrote after its last tool call."""
-        parts = self.parts
+        parts = [*self.parts.values()]
         if all(part.id for part in parts):
-            parts = sorted(parts, key=lambda part: part.id)
-        said: list[str] = []
-        for part in parts:
-            said = [] if part.text is None else [*said, part.text]
-        return "\n".join(said)
+            parts.sort(key=lambda part: part.id)
+        said = takewhile(lambda text: text is not None, (part.text for part in reversed(parts)))
+        return "\n".join(reversed([text for text in said if text is not None]))
 
 
 def call_of(part: Fields) -> tuple[str, bool, bool]:
@@ -83,35 +81,49 @@ def summary_of(state: Fields) -> str:
     return asked.first_line(_TELLING) or one_line(state.text("title"))
 
 
-def usage_of(steps: Sequence[Fields]) -> Usage:
-    """Tokens of all ``step_finish`` parts: input from and to the cache, and reasoning, too."""
-    tokens = [part.part("tokens") for part in steps]
-    caches = [step.part("cache") for step in tokens]
-    cached, written = _sum(caches, "read"), _sum(caches, "write")
-    return Usage(
-        _plus(_plus(_sum(tokens, "input"), cached), written),
-        _plus(_sum(tokens, "output"), _sum(tokens, "reasoning")),
-        cached,
-    )
+@dataclass(slots=True)
+class Spent:
+    """What all steps of a turn used together.
 
+    Attributes:
+        steps: How many there were.
+    """
 
-def cost_usd_of(steps: Sequence[Fields]) -> float | None:
-    """The price of all ``step_finish`` parts; unknown if that of any is."""
-    costs = [_price(part) for part in steps]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if known and len(known) == len(costs) else None
+    steps: int = 0
+    _tokens: dict[str, int] = field(default_factory=dict[str, int])
+    _cost_usd: float | None = 0.0
+
+    def add(self, step: Fields) -> None:
+        """Counts a ``step_finish`` part; its price is unknown if that of any step is."""
+        self.steps += 1
+        tokens = step.part("tokens")
+        for part in (tokens, tokens.part("cache")):
+            for key in part.raw:
+                if (count := part.count(key)) is not None:
+                    self._tokens[key] = self._tokens.get(key, 0) + count
+        cost_usd = _price(step)
+        if cost_usd is None or self._cost_usd is None:
+            self._cost_usd = None
+        else:
+            self._cost_usd += cost_usd
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens: input from and to the cache, and reasoning, too."""
+        cached = self._tokens.get("read")
+        return Usage(self._sum("input", "read", "write"), self._sum("output", "reasoning"), cached)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """The price; unknown if there was no step."""
+        return self._cost_usd if self.steps else None
+
+    def _sum(self, *keys: str) -> int | None:
+        told = [self._tokens[key] for key in keys if key in self._tokens]
+        return sum(told) if told else None
 
 
 def _price(step: Fields) -> float | None:
     """What a step cost: a model without a price has the cost 0, which is no price."""
     cost = step.number("cost")
     return cost if cost or not step.part("tokens").count("total") else None
-
-
-def _sum(parts: Sequence[Fields], key: str) -> int | None:
-    told = [count for part in parts if (count := part.count(key)) is not None]
-    return sum(told) if told else None
-
-
-def _plus(one: int | None, other: int | None) -> int | None:
-    return one if other is None else (one or 0) + other

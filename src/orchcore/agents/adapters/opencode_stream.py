@@ -27,11 +27,10 @@ from orchcore.agents.adapters.opencode_failures import (
 )
 from orchcore.agents.adapters.opencode_steps import (
     Part,
+    Spent,
     Step,
     call_of,
-    cost_usd_of,
     summary_of,
-    usage_of,
 )
 from orchcore.agents.adapters.protocol import Ending
 from orchcore.agents.adapters.tally import Reader, Tally
@@ -69,7 +68,7 @@ class OpenCodeParser:
     _step: Step | None = None
     _goes_on: bool = False
     _tries: int = 1
-    _steps: list[Fields] = field(default_factory=list[Fields])
+    _spent: Spent = field(default_factory=Spent)
     _errors: list[Fields] = field(default_factory=list[Fields])
     _denied: list[str] = field(default_factory=list[str])
     _sub_agents: bool = False
@@ -108,13 +107,13 @@ class OpenCodeParser:
             now=self.clock(),
         )
         failure = verdict(heard)
-        usage = usage_of(self._steps)
+        usage = self._spent.usage
         result = TurnResult(
             text="" if failure else text,
             session_id=self._session_id,
             usage=usage,
-            cost_usd=cost_usd_of(self._steps),
-            models={self.model: usage} if self.model and self._steps else {},
+            cost_usd=self._spent.cost_usd,
+            models={self.model: usage} if self.model and self._spent.steps else {},
             failure=failure,
             warnings=(_SUB_AGENT,) if self._sub_agents else (),
         )
@@ -180,8 +179,8 @@ class OpenCodeParser:
         part = line.part("part")
         step = self._at(part)
         step.reason = part.text("reason") or "unknown"
-        self._steps.append(part)
-        reported = UsageReported(usage_of(self._steps), cost_usd_of(self._steps))
+        self._spent.add(part)
+        reported = UsageReported(self._spent.usage, self._spent.cost_usd)
         if step.waits or step.reason not in _LAST:
             return (reported,)
         return (reported, FinalGiven(self._final() is True))
