@@ -8,7 +8,9 @@ import pytest
 
 from agents.line_adapter import LineAdapter, Stage, script
 from agents.test_process import alive, pids_in
+from orchcore.agents.adapters.codex import CodexAdapter
 from orchcore.agents.adapters.protocol import Capabilities
+from orchcore.agents.turn import LocalTurnRunner
 from orchcore.events import FinalGiven, TextWritten
 from orchcore.policies import TurnLimits
 
@@ -211,6 +213,32 @@ async def test_denials_of_one_tool_end_a_turn(stage: Stage) -> None:
     assert result.failure is not None
     assert result.failure.kind == "permission_denied"
     assert result.failure.detail.startswith("Edit was denied 3 times; ")
+
+
+REFUSES = """#!/bin/sh
+echo '{"type":"thread.started","thread_id":"t"}'
+i=0
+while [ $((i += 1)) -le TIMES ]; do
+  head -c 20000 /dev/zero | tr '\\0' '.' >&2
+  printf '\\n\\377 ERROR codex_core::tools::router: error=approval pol' >&2
+  sleep 0.05
+  printf 'icy is Never; reject command\\n' >&2
+done
+"""
+
+
+async def test_denials_on_stderr_end_a_turn(stage: Stage) -> None:
+    """Codex tells of them nowhere else: it would go on for as long as the model insists."""
+    program = stage.folder / "codex"
+    for times, kind in ((2, "truncated"), (1_000, "permission_denied")):
+        program.write_text(REFUSES.replace("TIMES", str(times)))
+        program.chmod(0o700)
+        runner = LocalTurnRunner({"codex": CodexAdapter()}, stage.trees, stage.environ)
+        invocation = stage.invocation((), adapter="codex", program=str(program))
+        result = await runner.run(invocation, stage.heard.append)
+        assert result.failure is not None
+        assert result.failure.kind == kind
+    assert "a tool call was denied 3 times; " in str(result.failure)
 
 
 @pytest.mark.parametrize(("calls", "kind"), [(2, None), (3, "turn_limit")])

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
-from orchcore.agents.adapters.protocol import Ending, Parser
+from orchcore.agents.adapters.protocol import Ending, ErrorParser, Parser
 from orchcore.agents.invocation import Listener
 from orchcore.agents.lines import LineSplitter
 from orchcore.agents.output import Tail, found_files
@@ -65,6 +65,7 @@ class Conversation:
     slot: asyncio.Lock
     read_back: Sequence[str] = ()
     _lines: LineSplitter = field(init=False)
+    _error_lines: LineSplitter = field(init=False)
     _watchdog: Watchdog = field(init=False)
     _stdout_bytes: int = 0
     _stderr_bytes: int = 0
@@ -80,6 +81,7 @@ class Conversation:
 
     def __post_init__(self) -> None:
         self._lines = LineSplitter(self.limits.line_limit_bytes)
+        self._error_lines = LineSplitter(self.limits.line_limit_bytes)
         self._watchdog = Watchdog(self.limits, _now_s())
 
     async def hold(self) -> TurnResult:
@@ -200,15 +202,25 @@ class Conversation:
     def _denied(self, tool: str) -> None:
         self._denials[tool] += 1
         if self._denials[tool] >= DENIALS:
-            how = f'tools=[..., "{tool}"], permission="edit" or permission="full" may allow it'
+            how = 'permission="edit" or permission="full", or its name in tools=, may allow it'
             self._end(Failure("permission_denied", f"{tool} was denied {DENIALS} times; {how}"))
+
+    def _overhear(self) -> None:
+        fresh = self.stderr.since(self._stderr_bytes)
+        self._stderr_bytes = self.stderr.total_bytes
+        if not isinstance(self.parser, ErrorParser):
+            return
+        for line in self._error_lines.feed(fresh):
+            for event in self.parser.parse_error(line):
+                self._note(event)
+                self.listener(event)
 
     async def _feel(self) -> None:
         """Looks for signs of life beside stdout."""
         now_s = _now_s()
         if self.stderr.total_bytes > self._stderr_bytes:
-            self._stderr_bytes = self.stderr.total_bytes
             self._watchdog.murmured(now_s)
+            self._overhear()
         limit_s = self._watchdog.idle_limit_s
         look_s = min(_CPU_LOOK_S, max(0.2, limit_s / 8))
         silent = self._watchdog.silent_s(now_s) > limit_s / 4

@@ -90,6 +90,11 @@ class Tail:
         if self._onward is not None:
             self._onward.write(data)
 
+    def since(self, total_bytes: int) -> bytes:
+        """What came after the first *total_bytes* bytes, as far as it is kept."""
+        fresh_bytes = self.total_bytes - total_bytes
+        return bytes(self._kept[-fresh_bytes:]) if fresh_bytes else b""
+
     @property
     def text(self) -> str:
         """What is kept, as UTF-8 with replacement."""

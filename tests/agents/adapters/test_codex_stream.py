@@ -228,6 +228,14 @@ def test_refusal_without_an_answer_is_permission_denied() -> None:
     assert (went_on.failure, went_on.tools) == (None, ((SHELL, False),))
 
 
+def test_refusals_are_told_while_codex_runs() -> None:
+    """Any other line of stderr, or any bytes, tell nothing."""
+    parser = CodexAdapter().parser(invocation())
+    told = parser.parse_error(b"ERROR codex_core::tools::router: error=approval is Never; reject")
+    assert told == [ToolEnded("", "a tool call", ok=False, denied=True)]
+    assert not any(parser.parse_error(line) for line in (b"", b"\xff\xfe", b"INFO rejected"))
+
+
 def test_other_tools() -> None:
     """MCP tools are named with their server, collaborations by their name, new kinds by theirs."""
     mcp = {"type": "mcp_tool_call", "server": "docs", "tool": "find", "arguments": {"q": "x"}}

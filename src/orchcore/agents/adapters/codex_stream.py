@@ -86,6 +86,11 @@ class CodexParser:
         """The events of one whole line. Never raises."""
         return self._tally.read(line, self._readers)
 
+    def parse_error(self, line: bytes) -> Sequence[AgentEvent]:
+        """A refused call, of which nothing but a line of stderr tells. Never raises."""
+        refused = _refused(line.decode("utf-8", "replace"))
+        return [ToolEnded("", _REFUSED_CALL, ok=False, denied=True) for _ in refused]
+
     def finish(self, ending: Ending) -> TurnResult:
         """The verdict over the turn. Never raises."""
         refused = _refused(ending.stderr_tail)
@@ -97,7 +102,7 @@ class CodexParser:
             told=self._told(),
             objection=self._objection(),
             text=self._text,
-            denied=self._declined or ["a tool call"] * bool(refused),
+            denied=self._declined or [_REFUSED_CALL] * bool(refused),
             now=self.clock(),
         )
         failed = verdict(heard)
@@ -223,6 +228,7 @@ _RETRY = re.compile(
     r"|;? retrying (?P<nth>\d{1,6})/\d+ in \S+$",
     re.DOTALL,
 )
+_REFUSED_CALL = "a tool call"
 _REFUSED = re.compile(r"codex_core::tools::router: error=(?P<reason>.*\breject.*)", re.IGNORECASE)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from orchcore.agents.invocation import Invocation
 from orchcore.events import AgentEvent
@@ -137,6 +137,18 @@ class Parser(Protocol):
 
     def finish(self, ending: Ending) -> TurnResult:
         """The verdict, once the stream is over. Never raises, never falsely succeeds."""
+        ...
+
+
+@runtime_checkable
+class ErrorParser(Protocol):
+    """What a parser is as well if its CLI tells some things on stderr alone."""
+
+    def parse_error(self, line: bytes) -> Sequence[AgentEvent]:
+        """The events of one whole line of stderr, while the process runs. Never raises.
+
+        Lines of a flood may be missing: the ending's ``stderr_tail`` is what a verdict rests on.
+        """
         ...
 
 
