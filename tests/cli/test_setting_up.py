@@ -271,3 +271,43 @@ def test_completion_offers_commands_and_options(here: Path) -> None:
     assert completed(here, "--pro") == {"--profile", "--progress"}
     assert completed(here, "review", "--pro") == {"--profile", "--progress"}
     assert not (here / "imported").exists()
+
+
+RAISES = """
+from dataclasses import dataclass
+from orchcore.agents.adapters.text import TextAdapter
+
+@dataclass(frozen=True)
+class Mine(TextAdapter):
+    name: str = "mine"
+    program: str = "sh"
+    def command(self, invocation): return 1 / 0
+    def parser(self, invocation): raise RuntimeError("no luck")
+
+def orchcore_adapters(): return [Mine()]
+"""
+
+
+def test_a_strangers_adapter_that_raises_is_named(here: Path) -> None:
+    """Its file and line are told; the other agents are listed all the same."""
+    info = here / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[orchcore.adapters]\nmine = theirs\n")
+    (here / "theirs.py").write_text(RAISES)
+    (here / "a.jsonl").write_text("{}\n")
+    listed = orchcore("agents", cwd=here, env={"PYTHONPATH": str(here)})
+    assert listed.returncode == 0
+    assert (
+        "the adapter 'mine' raised ZeroDivisionError: division by zero (theirs.py:9)"
+        in listed.stdout
+    )
+    assert "claude" in listed.stdout
+    replayed = orchcore(
+        "agents", "replay", "a.jsonl", "--adapter", "mine", cwd=here, env={"PYTHONPATH": str(here)}
+    )
+    assert replayed.returncode == 4
+    assert (
+        "error[broken-adapter]: the adapter 'mine' raised RuntimeError: no luck" in replayed.stderr
+    )
+    assert "theirs.py:10" in replayed.stderr

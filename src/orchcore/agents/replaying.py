@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchcore.agents.adapters.protocol import Adapter, Ending
+from orchcore.agents.adapters.protocol import Adapter, Ending, Parser
 from orchcore.agents.invocation import Invocation
 from orchcore.agents.lines import LineSplitter
 from orchcore.agents.pricing import Prices, priced
@@ -38,21 +38,9 @@ def replay(adapter: Adapter, recorded: Recorded) -> TurnResult:
 
     A line that is longer than a live turn may print is a failure, as it would be there.
     """
-    here = Path.cwd()
-    limits = TurnLimits()
-    invocation = Invocation(
-        agent=adapter.name,
-        adapter=adapter.name,
-        prompt="",
-        cwd=here,
-        folder=here,
-        session_folder=here,
-        new_session_id="",
-        model=recorded.model,
-        schema=recorded.schema,
-    )
-    parser = adapter.parser(invocation)
-    lines = LineSplitter(limits.line_limit_bytes)
+    limit_bytes = TurnLimits().line_limit_bytes
+    parser = parser_of(adapter, recorded)
+    lines = LineSplitter(limit_bytes)
     for chunk in recorded.chunks:
         for line in lines.feed(chunk):
             parser.parse(line)
@@ -60,9 +48,25 @@ def replay(adapter: Adapter, recorded: Recorded) -> TurnResult:
         Ending(exit_code=recorded.exit_code, stderr_tail=recorded.stderr, cut_line=lines.rest)
     )
     if lines.overlong_lines:
-        failure = Failure(
-            "output_limit", f"has a line of more than {limits.line_limit_bytes} bytes"
-        )
+        failure = Failure("output_limit", f"has a line of more than {limit_bytes} bytes")
         malformed = result.malformed_lines + lines.overlong_lines
         result = replace(result, failure=failure, malformed_lines=malformed)
     return priced(result, recorded.model, recorded.prices)
+
+
+def parser_of(adapter: Adapter, recorded: Recorded) -> Parser:
+    """A fresh parser for the stream of *recorded*."""
+    here = Path.cwd()
+    return adapter.parser(
+        Invocation(
+            agent=adapter.name,
+            adapter=adapter.name,
+            prompt="",
+            cwd=here,
+            folder=here,
+            session_folder=here,
+            new_session_id="",
+            model=recorded.model,
+            schema=recorded.schema,
+        )
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orchcore.agents.adapters.finder import find_adapters, installed, lacking
+from orchcore.agents.adapters.finder import adapter_raised, find_adapters, installed, lacking
 from orchcore.agents.adapters.protocol import Adapter, Capabilities, Launch
 from orchcore.agents.invocation import Invocation
 from orchcore.agents.tree import Trees
@@ -168,6 +168,9 @@ def _launch(name: str, settings: AgentSettings, adapter: Adapter) -> tuple[Launc
         return adapter.command(asked), ""
     except UsageError as error:
         return None, "; ".join(problem.message for problem in error.problems)
+    except Exception as error:  # noqa: BLE001  a stranger's adapter may raise anything
+        problem = adapter_raised(adapter, error)
+        return None, f"{problem.message} ({problem.where})"
 
 
 def _health(facts: AgentFacts, version: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import click
 
+from orchcore.agents.adapters.protocol import Adapter
 from orchcore.cli.output import say, say_lines
 from orchcore.config import load_config
 from orchcore.errors import Problem, UsageError, did_you_mean, shown_path
@@ -57,22 +58,30 @@ def replay_command(file: Path, name: str, as_json: bool, **asked: Any) -> None:
     if adapter is None:
         message = f"no adapter is called '{settings.adapter or name}'"
         raise UsageError(Problem("unknown-adapter", message, None, did_you_mean(name, adapters)))
-    result = replay(
-        adapter,
-        Recorded(
-            chunks=_chunks(file),
-            exit_code=asked["exit_code"],
-            stderr=_tail(asked["stderr"]),
-            model=asked["model"] or settings.model,
-            schema=_schema(asked["schema"]),
-        ),
+    recorded = Recorded(
+        chunks=_chunks(file),
+        exit_code=asked["exit_code"],
+        stderr=_tail(asked["stderr"]),
+        model=asked["model"] or settings.model,
+        schema=_schema(asked["schema"]),
     )
+    try:
+        result = replay(adapter, recorded)
+    except Exception as error:
+        raise _blamed(adapter, error) from error
     mask = Mask.of(secrets_of_agents(config, adapters, os.environ).values)
     if as_json:
         facts = mask.data(_facts(result))
         say(json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n")
     else:
         say_lines(map(mask, _lines(result)))
+
+
+def _blamed(adapter: Adapter, error: Exception) -> Exception:
+    """What to raise for what came out of *adapter*: the file's trouble is not its own."""
+    from orchcore.agents.adapters.finder import adapter_raised
+
+    return error if isinstance(error, OSError) else UsageError(adapter_raised(adapter, error))
 
 
 def _chunks(file: Path) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ Comes in: an orchfile and a script of what agents answer. Goes out: what the run
 of its events. Knows every room but the command line, and starts no process of its own.
 """
 
+from orchcore.testing.recordings import check_adapter
 from orchcore.testing.rehearsal import MemoryRecorder, Rehearsal, Rehearsed
 from orchcore.testing.scripted import (
     ScriptedAdapter,
@@ -20,6 +21,7 @@ __all__ = [
     "ScriptedAdapter",
     "ScriptedRunner",
     "answered",
+    "check_adapter",
     "failed",
     "replied",
 ]

@@ -37,12 +37,14 @@ class Maker:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, name: str, source: str) -> Distribution:
+    def __call__(self, name: str, source: str, attribute: str = "") -> Distribution:
         info = self.folder / f"{name}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         module = f"plugin_{name}"
-        (info / "entry_points.txt").write_text(f"[orchcore.adapters]\n{name} = {module}\n")
+        (info / "entry_points.txt").write_text(
+            f"[orchcore.adapters]\n{name} = {module}{attribute}\n"
+        )
         (self.folder / f"{module}.py").write_text(source)
         return PathDistribution(info)
 
@@ -71,7 +73,12 @@ def test_third_party_adapter_is_found(dist: Maker) -> None:
         ("raising", "raise RuntimeError('no luck')", "RuntimeError: no luck"),
         ("missing", "import no_such_module_at_all", "No module named 'no_such_module_at_all'"),
         ("hookless", "", "has no function orchcore_adapters()"),
-        ("wrong", "def orchcore_adapters(): return [3]", "3 is no adapter: it has no name"),
+        ("wrong", "def orchcore_adapters(): return [3]", "a int is no adapter: it has no name"),
+        (
+            "class",
+            GOOD.format(name="mine").replace("Mine()", "Mine"),
+            "is a class, not an adapter: give",
+        ),
         ("notlist", "def orchcore_adapters(): return 3", "TypeError"),
         ("failing", "def orchcore_adapters(): return 1 / 0", "ZeroDivisionError"),
     ],
@@ -86,6 +93,12 @@ def test_broken_plugin_names_its_distribution(
     assert f"distribution {name!r}" in str(caught.value)
     assert told in str(caught.value)
     assert f"pip uninstall {name}" in caught.value.hint
+
+
+def test_entry_point_that_names_the_function(dist: Maker) -> None:
+    """What is written by habit is understood as a mistake, and which one."""
+    with pytest.raises(UsageError, match="must name the module alone: 'plugin_alpha'"):
+        find_adapters([dist("alpha", GOOD.format(name="mine"), attribute=":orchcore_adapters")])
 
 
 def test_taken_name_is_refused(dist: Maker) -> None:

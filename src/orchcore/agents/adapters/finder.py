@@ -15,10 +15,11 @@ from importlib.metadata import (
     distributions,
 )
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from orchcore.agents.adapters.protocol import Adapter
-from orchcore.errors import Problem, UsageError
+from orchcore.errors import Location, Problem, UsageError
 
 GROUP = "orchcore.adapters"
 HOOK = "orchcore_adapters"
@@ -98,6 +99,14 @@ def lacking(adapter: Adapter) -> Problem | None:
     return None
 
 
+def adapter_raised(adapter: Adapter, error: Exception) -> Problem:
+    """What to tell of *error*, which *adapter* raised where it may not."""
+    frame = extract_tb(error.__traceback__)[-1]
+    where = Location(Path(frame.filename), frame.lineno or 0, frame.line or "")
+    message = f"the adapter {adapter.name!r} raised {type(error).__name__}: {error}"
+    return Problem("broken-adapter", message, where, ("report it to the adapter's author",))
+
+
 def _built_in(name: str) -> Adapter:
     module = import_module(f"orchcore.agents.adapters.{name}")
     adapter: Adapter = getattr(module, _BUILT_IN[name])()
@@ -138,6 +147,8 @@ def _of_third_party(point: EntryPoint) -> Iterator[Adapter]:
     manager.add_hookspecs(Specification)
     plugin = point.load()
     manager.register(plugin, name=point.name)
+    if point.attr == HOOK:
+        raise TypeError(f"the entry point must name the module alone: {point.module!r}")
     if not hasattr(plugin, HOOK):
         raise TypeError(f"{point.value} has no function {HOOK}()")
     for adapters in manager.hook.orchcore_adapters():
@@ -146,9 +157,12 @@ def _of_third_party(point: EntryPoint) -> Iterator[Adapter]:
 
 
 def _checked(adapter: Any) -> Adapter:
+    if isinstance(adapter, type):
+        raise TypeError(f"{adapter.__name__} is a class, not an adapter: give {adapter.__name__}()")
     missing = [answer for answer in _ANSWERS if not hasattr(adapter, answer)]
     if missing:
-        raise TypeError(f"{adapter!r} is no adapter: it has no {', '.join(missing)}")
+        kind = type(adapter).__name__
+        raise TypeError(f"a {kind} is no adapter: it has no {', '.join(missing)}")
     checked: Adapter = adapter
     return checked
 
@@ -170,5 +184,8 @@ def _broken(owner: str, point: EntryPoint, reason: str) -> Problem:
         "broken-adapter",
         f"distribution {owner!r} adds adapters ({point.name} = {point.value!r}) "
         f"that cannot be loaded: {reason}",
-        hints=(f"update or uninstall it: pip uninstall {owner}",),
+        hints=(
+            f"update or uninstall it: pip uninstall {owner}",
+            "if it is yours: docs/how-to/add-an-agent.md tells what it must be",
+        ),
     )

@@ -31,19 +31,22 @@ class Tally:
     events: dict[str, int] = field(default_factory=dict[str, int])
     tools: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
 
-    def read(self, line: bytes, readers: Mapping[str, Reader]) -> Sequence[AgentEvent]:
-        """The events of one whole *line*, by the reader of its ``type``. Never raises.
+    def read(
+        self, line: bytes, readers: Mapping[str, Reader], key: str = "type"
+    ) -> Sequence[AgentEvent]:
+        """The events of one whole *line*, by the reader of its type. Never raises.
 
         Args:
             line: Without its newline; a blank one is nothing.
-            readers: By the value of the ``type`` field.
+            readers: By the value of the field *key*.
+            key: The field that tells a line's type.
         """
         fields = Fields.of_line(line)
         if fields is None:
             self.malformed += bool(line.strip())
             self.torn += line.lstrip().startswith(b"{")
             return ()
-        reader = readers.get(fields.text("type"))
+        reader = readers.get(fields.text(key))
         if reader is None:
             self.unknown += 1
             return ()

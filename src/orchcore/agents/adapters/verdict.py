@@ -22,25 +22,25 @@ class Testimony:
         ending: How the process ended.
         tally: What was read.
         final: Whether the final event said success; ``None`` if none was read.
+        now: Unix time, for clock times in messages.
         told: The failure that the stream tells of, if it does; counts unless *final* is true.
         objection: What contradicts a final event that said success.
         text: The final answer.
         needs_text: Whether a turn without *text* has failed.
         pieced: Whether *text* is put together from lines, so that it lacks what a torn one said.
         denied: The tool calls that were not allowed to run and after which nothing came.
-        now: Unix time, for clock times in messages.
     """
 
     ending: Ending
     tally: Tally
     final: bool | None
+    now: float
     told: Failure | None = None
     objection: Failure | None = None
     text: str = ""
     needs_text: bool = True
     pieced: bool = False
     denied: Sequence[str] = ()
-    now: float = 0.0
 
 
 type Question = Callable[[Testimony], Failure | None]
