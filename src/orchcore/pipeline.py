@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from orchcore.agents.adapters.finder import find_adapters
+from orchcore.agents.claims import Tree
 from orchcore.agents.guard import Guard
 from orchcore.agents.tree import Trees
 from orchcore.agents.turn import LocalTurnRunner
@@ -34,6 +35,7 @@ from orchcore.execution.running import play
 from orchcore.execution.secrecy import parameter_secrets, secrets_of
 from orchcore.journal.folder import ProjectFolder, RunFolder
 from orchcore.journal.origin import Origin
+from orchcore.journal.past import Past, read_past
 from orchcore.journal.recorder import JournalRecorder
 from orchcore.planning.drafting import Request, draft
 from orchcore.planning.parameters import option_name
@@ -65,6 +67,7 @@ class RunSetup:
         guarded: Whether a guard process ends the agents if we are killed: where no keeper does.
         warn: Told, once the run is over, of observers that were lost on the way.
         record: Whether the run is kept in ``.orchcore/``; without it nothing stays.
+        resume: The id of the run that goes on; ``None`` starts a new one.
     """
 
     observers: tuple[Observer, ...] = ()
@@ -77,6 +80,7 @@ class RunSetup:
         default_factory=dict[str, Callable[[str], str]]
     )
     record: bool = True
+    resume: str | None = None
     guarded: bool = False
     warn: Callable[[str], None] = _to_stderr
 
@@ -90,6 +94,7 @@ class Wanted:
     params: Mapping[str, object]
     agent: str | None
     yes: bool = False
+    resume: str | None = None
 
 
 async def run_wanted(wanted: Wanted, control: Control | None = None) -> RunResult:
@@ -97,7 +102,8 @@ async def run_wanted(wanted: Wanted, control: Control | None = None) -> RunResul
     ensure_not_loading()
     collection, targets = _wanted_nodes(wanted)
     plan = draft(collection, Request(targets, parameters=wanted.params, agent=wanted.agent))
-    return await execute(plan, RunSetup(yes=wanted.yes, guarded=True), control or Control())
+    setup = RunSetup(yes=wanted.yes, guarded=True, resume=wanted.resume)
+    return await execute(plan, setup, control or Control())
 
 
 def _wanted_nodes(wanted: Wanted) -> tuple[Collection, tuple[str, ...]]:
@@ -126,7 +132,7 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
 
     Raises:
         UsageError: An agent that the plan names cannot be used.
-        RecordingError: The run cannot be recorded.
+        RecordingError: The run cannot be recorded, or the one to be resumed is still written.
         asyncio.CancelledError: Cancelled; nothing is left running.
     """
     environ = dict(os.environ) if setup.environ is None else setup.environ
@@ -136,7 +142,8 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
     mask = Mask.of(secrets.values)
     argv = _argv(plan, mask)
     with _trees(setup) as trees, _watched(setup, mask) as (publish, approver):
-        async with _recorded(plan, argv if setup.record else None) as (recorder, folder):
+        async with _recorded(plan, argv, setup) as (recorder, folder, past):
+            await _end_leftovers(trees, past)
             around = Surroundings(
                 runner=LocalTurnRunner(adapters, trees, environ),
                 adapters=adapters,
@@ -149,6 +156,7 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
                 fail_limit=setup.fail_limit,
                 environ=environ,
                 secrets=secrets.variables,
+                past=past,
             )
             with handed_on(_prints(setup, mask, publish)):
                 played = await play(plan, around, control)
@@ -216,19 +224,36 @@ def _both(mask: Mask, clean: Callable[[str], str]) -> Callable[[str], str]:
 
 @asynccontextmanager
 async def _recorded(
-    plan: Plan, argv: tuple[str, ...] | None
-) -> AsyncGenerator[tuple[Recorder, RunFolder]]:
-    """The run's recorder and folder; closed afterwards, or gone if *argv* is ``None``."""
-    if argv is None:
+    plan: Plan, argv: tuple[str, ...], setup: RunSetup
+) -> AsyncGenerator[tuple[Recorder, RunFolder, Past]]:
+    """The run's recorder, folder and past; closed afterwards, or gone if nothing is recorded."""
+    if not setup.record:
         with TemporaryDirectory(prefix="orchcore-", ignore_cleanup_errors=True) as folder:
-            yield NullRecorder(), RunFolder("none", Path(folder))
+            yield NullRecorder(), RunFolder("none", Path(folder)), Past()
         return
-    kept = ProjectFolder.at(plan.folder).new_run()
+    project = ProjectFolder.at(plan.folder)
+    kept = project.new_run() if setup.resume is None else project.find_run(setup.resume)
     recorder = JournalRecorder.open(kept, Origin.here(str(plan.orchfile), argv))
     try:
-        yield recorder, kept
+        past = Past()
+        if setup.resume is not None:
+            past = read_past(kept)
+            kept = replace(kept, process=past.processes + 1)
+        yield recorder, kept, past
     finally:
         await recorder.close()
+
+
+async def _end_leftovers(trees: Trees, past: Past) -> None:
+    """Ends what the turns left that an earlier process did not see the end of.
+
+    Their transcripts do not grow any more when it returns.
+    """
+    async with asyncio.TaskGroup() as group:
+        for marker in {begun.marker for begun in past.cut.values()} - {""}:
+            tree = Tree(marker)
+            trees.add(tree)
+            group.create_task(trees.end(tree, grace_s=0.0), name=f"leftovers of {marker}")
 
 
 def _argv(plan: Plan, mask: Mask) -> tuple[str, ...]:

@@ -148,6 +148,27 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionRef:
+    """A conversation that another node may go on with.
+
+    Attributes:
+        agent: The agent's configured name.
+        session_id: Its id at the CLI; ``None`` if nothing was asked.
+        model: The model it was held with, if one was asked for.
+        cwd: Where it began, absolute; ``None`` if that is not known.
+        spent: Tokens of its turns so far, as far as they are known.
+        chain: Key of its last turn, which stands for all of it; empty if nothing was asked.
+    """
+
+    agent: str
+    session_id: str | None
+    model: str | None = None
+    cwd: Path | None = None
+    spent: Usage = field(default_factory=Usage)
+    chain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnResult:
     """What one agent process came to.
 

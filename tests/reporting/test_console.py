@@ -74,7 +74,7 @@ def test_finished_rows_are_printed_once_and_the_summary_last() -> None:
     for row in ("✔ plan           41s", "✔ approved       by max", "✘ review:style   20s"):
         assert text.count(row) == 1
     assert text.index("✔ plan") < text.index("✔ approved") < text.index("✘ review:style")
-    assert text.endswith("details: orchcore show 7f3c\n")
+    assert text.endswith("go on:   orchcore resume 7f3c\n")
 
 
 def test_the_cursor_is_given_back() -> None:
@@ -262,7 +262,7 @@ def test_a_whole_run_in_a_real_terminal() -> None:
     shown = visible(text).replace("\r\n", "\n")
     assert shown.count("✔ plan ") == 1
     assert "^C stop" in shown
-    assert shown.endswith("details: orchcore show 7f3c\n")
+    assert shown.endswith("go on:   orchcore resume 7f3c\n")
 
 
 def test_a_print_in_a_body_lands_above_the_view() -> None:

@@ -33,7 +33,7 @@ def test_people_read_the_summary_on_stderr() -> None:
     """With the warnings, and without progress."""
     _, err = written(list(whole_run()))
     assert err.startswith("! implement: pid 4121 could not be ended\n\n──── review:style failed")
-    assert err.endswith("details: orchcore show 7f3c\n")
+    assert err.endswith("go on:   orchcore resume 7f3c\n")
 
 
 def test_half_a_surrogate_pair_is_still_json() -> None:

@@ -104,7 +104,7 @@ def test_a_whole_run_as_a_log() -> None:
           6m10  ⊗ verdict               blocked: needs review:style
         """)
     assert "\n──── review:style failed (attempt 1, 20s) ────\n" in text
-    assert text.endswith("details: orchcore show 7f3c\n")
+    assert text.endswith("go on:   orchcore resume 7f3c\n")
 
 
 def test_passed_nodes_show_their_output_when_asked_to() -> None:

@@ -67,6 +67,7 @@ def test_the_summary_of_a_run_that_failed() -> None:
         SKIPPED   threat_model  plan.where(...) is false
         5 passed, 1 failed, 1 blocked, 1 skipped in 6m12 · $1.90 (1 turn unpriced) · slowest: implement 3m10
         details: orchcore show 7f3c
+        go on:   orchcore resume 7f3c
         """)
 
 

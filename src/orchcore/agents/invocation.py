@@ -38,6 +38,7 @@ class Invocation:
         spent_before: Tokens of this conversation's turns before this one, for CLIs that report
             sums over a session; ``None`` if that is not known.
         limits: Time and output limits.
+        marker: What its processes bear, so that others can end them; empty: any.
     """
 
     agent: str
@@ -62,6 +63,7 @@ class Invocation:
     hermetic: bool = False
     spent_before: Usage | None = None
     limits: TurnLimits = field(default_factory=TurnLimits)
+    marker: str = ""
 
 
 type Listener = Callable[[AgentEvent], None]

@@ -42,6 +42,7 @@ class Program:
         stdout: Where its stdout goes; one object per child.
         stderr: Is given its stderr as it is read.
         grace_s: How long its tree has between SIGTERM and SIGKILL.
+        marker: Its tree's; empty: any.
     """
 
     argv: tuple[str, ...]
@@ -51,6 +52,7 @@ class Program:
     stdin: bytes = b""
     stdout: PipeOutput | FileOutput = field(default_factory=lambda: PipeOutput(None))
     grace_s: float = 2.0
+    marker: str = ""
 
 
 class ChildProcess:
@@ -62,7 +64,7 @@ class ChildProcess:
     """
 
     def __init__(self, program: Program, trees: Trees) -> None:
-        self.tree = Tree()
+        self.tree = Tree(program.marker) if program.marker else Tree()
         self.leftovers: tuple[Leftover, ...] = ()
         self._program = program
         self._trees = trees

@@ -71,6 +71,7 @@ class LocalTurnRunner:
                     stdout=recording.stdout,
                     stderr=recording.stderr,
                     grace_s=invocation.limits.term_grace_s,
+                    marker=invocation.marker,
                 )
                 parser = adapter.parser(invocation)
                 async with child_process(program, self._trees) as child:

@@ -19,6 +19,7 @@ from orchcore.errors import OrchcoreError
 _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Run": {
         "run": ("run", "Collect, plan and run; what `orchcore` alone does."),
+        "resume": ("resuming", "Go on with a run; nothing is paid for twice."),
         "plan": ("looking", "Show what a run would do: each phase with its reason and limits."),
     },
     "Look at an orchfile": {
@@ -62,6 +63,8 @@ class Program(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Puts ``run`` before a line that names no command."""
         first = args[0] if args else None
+        if first == "resume" and not ctx.resilient_parsing:
+            args = _resumed(args)
         completing_a_command = first is None and ctx.resilient_parsing
         if first not in _COMMANDS and first not in _OWN_OPTIONS and not completing_a_command:
             args = ["run", *args]
@@ -133,6 +136,12 @@ class Program(click.Group):
             return self.invoke(ctx)
 
 
+def _resumed(args: list[str]) -> list[str]:
+    from orchcore.cli.resuming import line_of_run, wants_help
+
+    return args if wants_help(args[1:]) else line_of_run(args[1:])
+
+
 def run_program() -> None:
     """Runs the command line of this process, which is ours, and exits.
 
@@ -168,6 +177,7 @@ Examples:
   orchcore plan                          what would happen
   orchcore run review+ -j 4              review and all that needs it
   orchcore show                          the latest run, also while it goes on
+  orchcore resume                        go on with it
 
 \b
 {TARGETS}

@@ -37,12 +37,14 @@ class Wishes:
         yes: Whether every gate is answered yes.
         progress: Which display.
         verbose: Whether it shows what agents of passed phases wrote.
+        resume: The run that goes on, if one does.
     """
 
     fail_limit: int | None
     yes: bool
     progress: Mode
     verbose: bool
+    resume: str | None = None
 
 
 class RunCommand(OrchfileCommand):
@@ -90,6 +92,11 @@ Examples:
     show_default=True,
     help="How it is shown; json: one event per line on stdout.",
 )
+@click.option(
+    "--resume",
+    metavar="RUN",
+    help="Go on with this run: what it has paid for is not paid again. See orchcore resume.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show what agents of passed phases wrote.")
 @click.pass_context
 def run_command(
@@ -98,7 +105,7 @@ def run_command(
     """Runs the plan; gives the exit code."""
     plan = plan_of(ctx, complete=True)
     limit = 1 if exitfirst else maxfail
-    wishes = Wishes(limit, ctx.params["yes"], ctx.params["progress"], verbose)
+    wishes = Wishes(limit, ctx.params["yes"], ctx.params["progress"], verbose, ctx.params["resume"])
     own = isinstance(ctx.find_root().obj, OwnProcess)
     if own:
         outlive_readers()
@@ -125,6 +132,7 @@ def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
         fail_limit=wishes.fail_limit,
         environ=dict(os.environ),
         yes=wishes.yes,
+        resume=wishes.resume,
         told_prints=told,
         shown_prints=shown,
     )

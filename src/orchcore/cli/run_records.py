@@ -158,12 +158,12 @@ def _row(row: Row, id_cells: int) -> Line:
 
 
 def _points_here(line: Line) -> bool:
-    return bool(line) and line[0][0] == "details: "
+    return bool(line) and line[0][0] in ("details: ", "go on:   ")
 
 
 def _summary_data(run: RunSummary) -> dict[str, object]:
     data = asdict(run)
-    data["folder"] = str(run.folder.path)
+    data["folder"], data["cwd"] = str(run.folder.path), str(run.cwd)
     return {"run": run.id, **data}
 
 

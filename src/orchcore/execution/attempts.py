@@ -18,9 +18,10 @@ from orchcore.execution.abilities import FORK, RESUME
 from orchcore.execution.attempt_failures import failure_of, frames_of, skip_in
 from orchcore.execution.bodies import RunningBody, Scene
 from orchcore.execution.control import Interrupted
-from orchcore.execution.endings import Ending, Missing, SessionRef
+from orchcore.execution.endings import Ending, Missing
 from orchcore.execution.handle import Conversation
 from orchcore.execution.limits import Deadline
+from orchcore.execution.memory import SCOPE, Scope
 from orchcore.execution.opening import Opened
 from orchcore.execution.resolving import Cell
 from orchcore.execution.retrying import next_try
@@ -29,7 +30,7 @@ from orchcore.execution.storing import brief, stored
 from orchcore.execution.supervising import supervised
 from orchcore.execution.turns import Attempt, Resumed
 from orchcore.planning.drafting import CONVERSATION
-from orchcore.results import Failure
+from orchcore.results import Failure, SessionRef
 
 OPTIONS = ("cli", "model", "cwd")
 """Options that may be edges; as inputs they have names that no parameter can have."""
@@ -81,13 +82,21 @@ class Attempts:
         self._id = cell.id
         self._late = late
         self._spent = cell.spent
+        self._retold = 0
 
     async def run(self, values: Mapping[str, object]) -> Ending:
-        """How the instance ended; a cancellation is raised.
+        """How the instance ended, or did in an earlier process; a cancellation is raised.
 
         Args:
             values: Of its parameters and of options that are edges, without resources.
         """
+        key = self._scene.reuse.key(self._cell, values)
+        kept = self._scene.reuse.found(self._cell, key)
+        if kept is not None:
+            return kept
+        return self._scene.reuse.told(self._cell, key, await self._tried(values))
+
+    async def _tried(self, values: Mapping[str, object]) -> Ending:
         began = time.monotonic()
         attempts = self._node.options.retries + 1
         self._cell.began = began
@@ -107,6 +116,8 @@ class Attempts:
             if isinstance(wait, Failure):
                 ending = replace(ending, reason=_reason(ending, wait), failure=wait)
                 break
+            if failure.kind not in self._spent.kinds | {"timeout"}:
+                self._retold += 1  # the body's own verdict: what it was told was not good enough
             journalist.say(RetryScheduled(now, self._id, number, attempts, wait, failure))
             await asyncio.sleep(wait)
         duration_s = time.monotonic() - began - self._cell.waited_s
@@ -121,6 +132,7 @@ class Attempts:
         attempt = Attempt(self._id, number, self._spent)
         body = RunningBody(self._scene, self._cell, attempt, opened)
         token = BODY.set(body)
+        place = SCOPE.set(Scope(f"{self._cell.identity}#{self._retold}"))
         try:
             return await self._in_time(body, opened, values)
         finally:
@@ -129,6 +141,7 @@ class Attempts:
                     await _leave(body, opened)
             finally:
                 BODY.reset(token)
+                SCOPE.reset(place)
                 body.over = True
                 self._scene.janitor.body_ended(body, self._id)
 

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 from orchcore.agents.commands import CommandRequest, run_command
@@ -25,13 +26,24 @@ from orchcore.execution.control import Control
 from orchcore.execution.endings import Missing
 from orchcore.execution.handle import Conversation, Counter
 from orchcore.execution.janitor import Janitor
+from orchcore.execution.keys import Key, NoDigestError, value_digest
 from orchcore.execution.limits import Deadline, waiting, working
+from orchcore.execution.memory import SCOPE, Scope
 from orchcore.execution.opening import IN_RESOURCE, Opened
 from orchcore.execution.resolving import Cell
 from orchcore.execution.retrying import next_try
+from orchcore.execution.reusing import Reuse
 from orchcore.execution.storing import stored
+from orchcore.execution.substeps import (
+    COMPLETED,
+    command_digest,
+    digest_or_nothing,
+    kept_value,
+    recorded,
+)
 from orchcore.execution.supervising import supervised
 from orchcore.execution.turns import Attempt, Office, TurnDesk
+from orchcore.planning.fingerprint import fingerprint
 from orchcore.planning.plan import NodeOptions, Plan
 from orchcore.planning.wiring import is_resource_edge, wires
 from orchcore.results import Completed, Failure, TurnFailed
@@ -47,6 +59,7 @@ class Scene:
         opened: The run's resources.
         janitor: Ends bodies that are cut, and tasks that they forget.
         control: Says whether the run is to end.
+        reuse: Finds results that need not be made again.
     """
 
     plan: Plan
@@ -54,6 +67,7 @@ class Scene:
     opened: Opened
     janitor: Janitor
     control: Control
+    reuse: Reuse
 
 
 _STEP: ContextVar[NodeOptions | None] = ContextVar("orchcore_step", default=None)
@@ -168,14 +182,19 @@ class RunningBody:
             environ=around.environ,
             env=line.env,
         )
-        began = self._begin("command", program_name(line.argv), shlex.join(line.argv))
+        key = SCOPE.get().key({"command": command_digest(line, self._scene.plan.folder)}).digest
+        began = self._begin("command", program_name(line.argv), shlex.join(line.argv), key)
+        known = None if line.rerun else self._known(key, request.cwd)
+        if known is not None:
+            self._end(began, None, value=known.value, exit_code=known.exit_code, reused=True)
+            return COMPLETED.validate_json(known.value or "")
         try:
             done = await self._in_slot(request)
         except BaseException as error:
             self._end(began, failure_of(error))
             raise
         failure = unchecked(done) if line.check else None
-        self._end(began, failure, exit_code=done.exit_code)
+        self._end(began, failure, value=recorded(done), exit_code=done.exit_code)
         if failure is not None:
             self._attempt.spent.last_lines = last_lines(done)
             raise TurnFailed(failure)
@@ -188,15 +207,41 @@ class RunningBody:
         """Runs a step as a recorded sub-step."""
         self._ensure_going_on()
         options = self._scene.plan.steps.get(step) or _own_options(step)
-        began = self._begin("step", step.name, step.name)
+        filled = {**await self._defaults(step, args, kwargs), **kwargs}
+        place, key = self._place(step, args, filled)
+        began = self._begin("step", step.name, step.name, key)
+        known = self._known(key, None)
+        kept = None if known is None else kept_value(step, known)
+        if known is not None and kept is not None:
+            self._end(began, None, value=known.value, reused=True, digest=known.digest)
+            return kept.value
         try:
-            filled = {**await self._defaults(step, args, kwargs), **kwargs}
-            value = await self._retried(step, options, args, filled)
+            value = await self._retried(step, options, args, filled, place)
         except BaseException as error:
             self._end(began, failure_of(error))
             raise
-        self._end(began, None, value=stored(value, None))
+        self._end(began, None, value=stored(value, None), digest=digest_or_nothing(value))
         return value
+
+    def _place(
+        self, step: Callee, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[str, str]:
+        """The scope of a step that is called like this, and the key of what it gives."""
+        scope = SCOPE.get()
+        try:
+            digest = value_digest([list(args), dict(kwargs)])
+        except NoDigestError:
+            return f"{scope.name}/{step.name}#{self._paths[step.name] + 1}", ""
+        place = scope.key({"step": step.name, "args": digest}).digest
+        code = fingerprint(step.spec.fn, self._scene.plan.folder).digest
+        return place, Key.of({"place": place, "code": code}).digest
+
+    def _known(self, key: str, cwd: Path | None) -> SubStepEnded | None:
+        """What the same step or command gave before; of a command, unless files have changed."""
+        if not key or any(_overlap(cwd, moved) for moved in self._attempt.moved):
+            return None
+        known = self._scene.office.memory.step(key)
+        return None if known is None or known.value is None else known
 
     async def _in_slot(self, request: CommandRequest) -> Completed:
         office = self._scene.office
@@ -209,7 +254,12 @@ class RunningBody:
                 return await run_command(request, office.around.trees)
 
     async def _retried(
-        self, step: Callee, options: NodeOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self,
+        step: Callee,
+        options: NodeOptions,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        place: str,
     ) -> object:
         attempts = options.retries + 1
         rng = random.Random(self._attempt.node)  # noqa: S311  jitter, no secret
@@ -217,7 +267,7 @@ class RunningBody:
         while True:
             number += 1
             try:
-                return await self._tried(step, options, args, kwargs)
+                return await self._tried(step, options, args, kwargs, Scope(place))
             except TurnFailed as error:
                 failure = error.failure
                 wait = next_try(failure, number, attempts, time.time(), rng)
@@ -231,17 +281,23 @@ class RunningBody:
             await asyncio.sleep(wait)
 
     async def _tried(
-        self, step: Callee, options: NodeOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self,
+        step: Callee,
+        options: NodeOptions,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        scope: Scope,
     ) -> object:
         front: tuple[Any, ...] = ()
         if step.spec.role == "agent":
             front = (self._conversation(step, options),)
-        token = _STEP.set(options)
+        token, place = _STEP.set(options), SCOPE.set(scope)
         try:
             call = step.spec.fn(*front, *args, **kwargs)
             return await (call if options.timeout_s is None else self._in_time(step, options, call))
         finally:
             _STEP.reset(token)
+            SCOPE.reset(place)
 
     async def _in_time(
         self, step: Callee, options: NodeOptions, call: Coroutine[Any, Any, object]
@@ -296,11 +352,11 @@ class RunningBody:
         message = f"step '{step.name}' is called without '{parameter}'"
         raise OrchcoreError(Problem("arguments", message, step.declared_at, (hint,)))
 
-    def _begin(self, kind: Any, name: str, label: str) -> tuple[str, float]:
+    def _begin(self, kind: Any, name: str, label: str, key: str) -> tuple[str, float]:
         self._paths[name] += 1
         path = f"{name}#{self._paths[name]}"
         at, attempt = time.time(), self._attempt
-        started = SubStepStarted(at, attempt.node, attempt.number, path, kind, label[:500])
+        started = SubStepStarted(at, attempt.node, attempt.number, path, kind, label[:500], key)
         self._scene.office.journalist.say(started)
         return path, time.monotonic()
 
@@ -308,17 +364,17 @@ class RunningBody:
         self,
         began: tuple[str, float],
         failure: Failure | None,
-        *,
-        value: str | None = None,
-        exit_code: int | None = None,
+        **told: Any,
     ) -> None:
         path, since = began
         ended = SubStepEnded(
             time.time(), self._attempt.node, self._attempt.number, path, time.monotonic() - since
         )
-        self._scene.office.journalist.say(
-            replace(ended, failure=failure, value=value, exit_code=exit_code)
-        )
+        self._scene.office.journalist.say(replace(ended, failure=failure, **told))
+
+
+def _overlap(cwd: Path | None, moved: Path) -> bool:
+    return cwd is not None and (cwd.is_relative_to(moved) or moved.is_relative_to(cwd))
 
 
 def _own_options(step: Callee) -> NodeOptions:

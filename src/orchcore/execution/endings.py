@@ -5,29 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
-from orchcore.results import Err, Failure, NodeState, Ok, Outcome, Usage
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRef:
-    """A conversation that another node may go on with.
-
-    Attributes:
-        agent: The agent's configured name.
-        session_id: Its id at the CLI; ``None`` if nothing was asked.
-        model: The model it was held with, if one was asked for.
-        cwd: Where it began, absolute; ``None`` if that is not known.
-        spent: Tokens of its turns so far, as far as they are known.
-    """
-
-    agent: str
-    session_id: str | None
-    model: str | None = None
-    cwd: Path | None = None
-    spent: Usage = field(default_factory=Usage)
+from orchcore.results import Err, Failure, FailureKind, NodeState, Ok, Outcome, SessionRef
 
 
 @dataclass(slots=True)
@@ -37,9 +17,12 @@ class Spent:
     cost_usd: float = 0.0
     priced: int = 0
     unpriced: int = 0
+    reused: int = 0
     simulated: bool = False
     last_lines: tuple[str, ...] = ()
     folder: str = ""
+    kinds: set[FailureKind] = field(default_factory=set[FailureKind])
+    """How turns failed."""
 
     @property
     def turns(self) -> int:
@@ -56,6 +39,7 @@ class Spent:
         self.cost_usd += other.cost_usd
         self.priced += other.priced
         self.unpriced += other.unpriced
+        self.reused += other.reused
         self.simulated |= other.simulated
 
 
@@ -72,6 +56,8 @@ class Ending:
         declined: Whether a person said no.
         session: An agent's conversation.
         trace: The user's own frames of an exception.
+        key: Digest of all it depends on; empty if there is none.
+        key_parts: What that is made of.
     """
 
     state: NodeState
@@ -84,6 +70,8 @@ class Ending:
     attempt: int = 1
     duration_s: float = 0.0
     trace: str = ""
+    key: str = ""
+    key_parts: Mapping[str, str] = field(default_factory=dict[str, str])
     stored: str | None = None
     brief: str = ""
     spent: Spent = field(default_factory=Spent)

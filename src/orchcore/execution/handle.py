@@ -2,9 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Sequence,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack, cast
 from weakref import ReferenceType, ref
@@ -15,9 +24,8 @@ from orchcore.events import AgentEvent
 from orchcore.execution.abilities import FORK, RESUME, Ability
 from orchcore.execution.answers import AnswerShape, InvalidAnswerError, shape
 from orchcore.execution.choosing import AgentBook, Choice
-from orchcore.execution.endings import SessionRef
-from orchcore.execution.turns import Asked, Resumed, TurnDesk
-from orchcore.results import Failure, Turn, TurnFailed, TurnResult, Usage
+from orchcore.execution.turns import Asked, Resumed, Told, TurnDesk
+from orchcore.results import Failure, SessionRef, Turn, TurnFailed, TurnResult, Usage
 
 NUDGE = (
     "Nothing was heard from you for a while, so your last turn was ended. Go on where you stopped: "
@@ -90,9 +98,12 @@ class Conversation:
     def ref(self) -> SessionRef:
         """What another node needs to go on with this conversation."""
         resumed = self._resumed
-        session_id = None if resumed is None else resumed.session_id
-        spent = Usage() if resumed is None else resumed.spent
-        return SessionRef(self._choice.name, session_id, self._choice.model, self._began_in, spent)
+        nothing = SessionRef(self._choice.name, None, self._choice.model, self._began_in)
+        if resumed is None:
+            return nothing
+        return replace(
+            nothing, session_id=resumed.session_id, spent=resumed.spent, chain=resumed.chain
+        )
 
     @property
     def _began_in(self) -> Path:
@@ -106,7 +117,7 @@ class Conversation:
         with self._alone():
             if result is str:
                 told = await self._turn(Asked(prompt, None, self._resumed, _text), None)
-                return told[0].text
+                return told.result.text
             return await self._structured(prompt, shape(result))
 
     def stream(self, prompt: str, /) -> AsyncIterator[AgentEvent]:
@@ -189,30 +200,35 @@ class Conversation:
             detail = f"{error.problems[0].message}; {error.hint}{way_out}"
             raise TurnFailed(Failure("bad_invocation", detail)) from None
 
-    async def _turn(
-        self, asked: Asked, listener: Callable[[AgentEvent], None] | None
-    ) -> tuple[TurnResult, Turn]:
-        result, turn = await self._one(asked, listener)
-        if self._may_be_nudged(result):
+    async def _turn(self, asked: Asked, listener: Callable[[AgentEvent], None] | None) -> Told:
+        told = await self._one(asked, listener)
+        if self._may_be_nudged(told.result):
             nudge = replace(asked, prompt=NUDGE, resumed=self._resumed)
-            again, nudged = await self._one(nudge, listener)
-            if again.failure is None or again.failure.kind != "session_not_found":
-                result, turn = again, nudged
-        if result.failure is not None:
-            raise TurnFailed(result.failure, turn.transcript)
+            again = partial(self._counter.desk.again, told.key)
+            nudged = await self._one(nudge, listener, again)
+            failure = nudged.result.failure
+            if failure is None or failure.kind != "session_not_found":
+                told = nudged
+        if told.result.failure is not None:
+            raise TurnFailed(told.result.failure, told.turn.transcript)
         self._answered = True
-        return result, turn
+        return told
 
     async def _one(
-        self, asked: Asked, listener: Callable[[AgentEvent], None] | None
-    ) -> tuple[TurnResult, Turn]:
-        result, turn = await self._counter.desk.run(self._choice, asked, listener)
-        self._last = turn
+        self,
+        asked: Asked,
+        listener: Callable[[AgentEvent], None] | None,
+        run: Callable[..., Awaitable[Told]] | None = None,
+    ) -> Told:
+        told = await (run or self._counter.desk.run)(self._choice, asked, listener)
+        result = told.result
+        self._last = told.turn
         if result.session_id is not None and self._choice.adapter.capabilities.resume:
             before = _NOTHING if self._resumed is None else self._resumed.spent
             spent = before.plus(result.usage)
-            self._resumed = Resumed(result.session_id, cwd=self._began_in, spent=spent)
-        return result, turn
+            where = self._began_in
+            self._resumed = Resumed(result.session_id, cwd=where, spent=spent, chain=told.key)
+        return told
 
     def _may_be_nudged(self, result: TurnResult) -> bool:
         """Whether a turn that fell silent can go on in its own session."""

@@ -4,7 +4,8 @@
 instances there are, ``own`` waits for what one instance alone needs.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from orchcore.declarations.resource import Resource
 from orchcore.declarations.sources import FanSettled
 from orchcore.execution.attempts import OPTIONS, Late, option_input
 from orchcore.execution.endings import Missing
+from orchcore.execution.keys import NoDigestError, value_digest
 from orchcore.execution.opening import Opened
 from orchcore.execution.resolving import Resolver
 from orchcore.planning.fanning import (
@@ -40,12 +42,14 @@ class Expansion:
         values: For each axis, its elements; ``None`` for a fan-out, whose come later.
         positions: For each axis, the places of its elements in its origin.
         after: Labels that must have passed before an instance starts.
+        identities: For each shape, what stays the same when others are added before it.
     """
 
     shapes: tuple[Shape, ...]
     values: tuple[tuple[object, ...] | None, ...]
     positions: tuple[tuple[int, ...], ...]
     after: Mapping[str, tuple[str, ...]]
+    identities: tuple[str, ...]
 
 
 class InputDesk:
@@ -102,7 +106,35 @@ class InputDesk:
         if fan.only and not chosen:
             raise FanError(f"none of its instances is selected: {', '.join(fan.only)}")
         positions = tuple(tuple(element.position for element in axis) for axis in per_axis)
-        return Expansion(chosen, tuple(values), positions, after)
+        identities = self._identities(fan, chosen, per_axis, values)
+        return Expansion(chosen, tuple(values), positions, after, identities)
+
+    def _identities(
+        self,
+        fan: Fan,
+        shapes: Sequence[Shape],
+        per_axis: Sequence[Sequence[Element]],
+        values: Sequence[tuple[object, ...] | None],
+    ) -> tuple[str, ...]:
+        seen: Counter[str] = Counter()
+        found: list[str] = []
+        for shape in shapes:
+            named: list[str] = []
+            others: list[str] = []
+            for index, (axis, pick) in enumerate(zip(fan.axes, shape.picks, strict=True)):
+                element, listed = per_axis[index][pick], values[index]
+                if listed is None:
+                    source = cast("Any", axis.edge.source)
+                    named.append(self._resolver.identity(source, element.position))
+                elif element.label:
+                    named.append(element.label)
+                else:
+                    others.append(_by_value(listed[pick], element.position))
+            own = [*named, *others] if fan.cross else named or others or [shape.label]
+            identity = ",".join(own)
+            seen[identity] += 1
+            found.append(f"{identity}.{seen[identity]}" if seen[identity] > 1 else identity)
+        return tuple(found)
 
     async def own(
         self, node: PlannedNode, fan: Fan, shape: Shape, expansion: Expansion
@@ -157,6 +189,13 @@ class InputDesk:
                 return found
             values[name] = found.value
         return values
+
+
+def _by_value(value: object, position: int) -> str:
+    try:
+        return value_digest(value)
+    except NoDigestError:
+        return str(position)
 
 
 def _edges(node: PlannedNode) -> Iterator[tuple[str, object]]:

@@ -9,6 +9,7 @@ from orchcore.agents.adapters.protocol import Adapter
 from orchcore.agents.invocation import TurnRunner
 from orchcore.agents.tree import Trees
 from orchcore.events import Event
+from orchcore.journal.past import Past
 
 
 class Recorder(Protocol):
@@ -101,6 +102,7 @@ class Surroundings:
         fail_limit: After so many failed instances the run is stopped; ``None``: never.
         environ: Our environment.
         secrets: Names of the variables in it whose values are not shown.
+        past: What earlier processes left of this run.
     """
 
     runner: TurnRunner
@@ -114,3 +116,4 @@ class Surroundings:
     fail_limit: int | None = None
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
     secrets: tuple[str, ...] = ()
+    past: Past = field(default_factory=Past)

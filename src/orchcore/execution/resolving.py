@@ -43,6 +43,7 @@ class Cell:
         began: When its body or its instances began, on the monotonic clock; ``None`` before.
         waited_s: How long all that it did waited for a free slot.
         attempt: The one that runs, from 1.
+        identity: What tells it from the others, whatever their order; the id outside a fan-out.
         cut_by: The sibling whose failure cancelled it; empty if none did.
     """
 
@@ -54,6 +55,7 @@ class Cell:
     instances: dict[int, "Cell"] = field(default_factory=dict[int, "Cell"])
     spent: Spent = field(default_factory=Spent)
     cut_by: str = ""
+    identity: str = ""
     began: float | None = None
     waited_s: float = 0.0
     attempt: int = 1
@@ -124,6 +126,11 @@ class Resolver:
         """What the instance of *source* at *position* of its origin gives."""
         cell = self._cells[fan_root(source)].instances[position]
         return self._of_instance(source, cell, await ending_of(cell))
+
+    def identity(self, source: FanOut[Any], position: int) -> str:
+        """What tells the instance of *source* at *position* from its siblings."""
+        cell = self._cells[fan_root(source)].instances[position]
+        return cell.identity.removeprefix(f"{cell.node.id}:")
 
     async def shapes(self, source: FanOut[Any]) -> tuple[Shape, ...] | Missing:
         """The instances of *source*, once they are known."""

@@ -18,10 +18,12 @@ from orchcore.execution.given import Given
 from orchcore.execution.janitor import Janitor
 from orchcore.execution.journalist import Journalist
 from orchcore.execution.limits import Slots, stood_still
+from orchcore.execution.memory import Memory
 from orchcore.execution.opening import Opened
 from orchcore.execution.ports import Surroundings
 from orchcore.execution.preparations import Preparations
 from orchcore.execution.resolving import Cell
+from orchcore.execution.reusing import Reuse
 from orchcore.execution.scheduler import Scheduler
 from orchcore.execution.shielding import finished
 from orchcore.execution.turns import Office
@@ -92,10 +94,20 @@ class _Run:
         self.journalist = Journalist(around, control)
         self.preparations = Preparations(around, plan.folder, self.journalist.warn)
         book = AgentBook(plan, around.adapters)
-        office = Office(around, Slots(plan.jobs), self.journalist, book, self.preparations)
+        memory = Memory(around.past)
+        office = Office(
+            around,
+            Slots(plan.jobs),
+            self.journalist,
+            book,
+            self.preparations,
+            plan.folder,
+            memory,
+        )
         self.opened = Opened(plan.parameters, self.journalist.warn)
         self.janitor = Janitor(self.journalist.warn, self.opened.patience)
-        scene = Scene(plan, office, self.opened, self.janitor, control)
+        reuse = Reuse(plan, book, memory)
+        scene = Scene(plan, office, self.opened, self.janitor, control, reuse)
         gatekeeper = Gatekeeper(around, self.journalist)
         self.scheduler = Scheduler(plan, scene, gatekeeper, around.fail_limit)
 
@@ -116,6 +128,7 @@ class _Run:
                 },
                 str(self.around.folders.path),
                 secrets=self.around.secrets,
+                resumes=self.around.past.processes,
             )
         )
         self.control.bind(self._stop, self._hurry, self._suspend, self.journalist.warn)

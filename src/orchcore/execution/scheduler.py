@@ -135,7 +135,10 @@ class Scheduler:
         expansion = await self._inputs.expansion(cell.node, fan)
         if isinstance(expansion, Missing):
             return expansion.ending()
-        instances = {shape.label: _instance_cell(cell, shape) for shape in expansion.shapes}
+        instances = {
+            shape.label: _instance_cell(cell, shape, identity)
+            for shape, identity in zip(expansion.shapes, expansion.identities, strict=True)
+        }
         round_ = _Round(fan, shared, expansion, instances, asyncio.Semaphore(fan.parallel))
         cell.instances.update({one.shape.position: one for one in instances.values() if one.shape})
         if cell.shapes is not None:
@@ -187,15 +190,16 @@ class _Round:
 
 def _cell(node: PlannedNode) -> Cell:
     loop = asyncio.get_running_loop()
-    cell = Cell(node.id, node, loop.create_future())
+    cell = Cell(node.id, node, loop.create_future(), identity=node.id)
     if node.fan is not None:
         cell.shapes = loop.create_future()
     return cell
 
 
-def _instance_cell(cell: Cell, shape: Shape) -> Cell:
+def _instance_cell(cell: Cell, shape: Shape, identity: str) -> Cell:
     settled: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-    return Cell(f"{cell.id}:{shape.label}", cell.node, settled, shape)
+    name = f"{cell.id}:{identity}"
+    return Cell(f"{cell.id}:{shape.label}", cell.node, settled, shape, identity=name)
 
 
 def _settle(cell: Cell, ending: Ending) -> None:
@@ -252,6 +256,9 @@ def _event(cell: Cell, ending: Ending) -> InstanceEnded | NodeEnded:
         "unpriced_turns": ending.spent.unpriced,
         "folder": ending.spent.folder,
         "simulated": ending.spent.simulated,
+        "key": ending.key,
+        "key_parts": ending.key_parts,
+        "session": ending.session,
     }
     if cell.shape is not None:
         return InstanceEnded(time.time(), cell.id, **fields)

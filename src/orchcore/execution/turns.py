@@ -1,6 +1,7 @@
 """One turn, from a conversation's point of view: slots, folder, events, record."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -12,21 +13,32 @@ from uuid import uuid4
 
 from orchcore.agents.invocation import Invocation
 from orchcore.agents.pricing import priced
+from orchcore.agents.process_table import MARKER_DIGITS
 from orchcore.events import (
     AgentEvent,
     AgentStalled,
     TurnEnded,
+    TurnReused,
     TurnStarted,
 )
 from orchcore.execution.accounts import Accounts
 from orchcore.execution.choosing import AgentBook, Choice
 from orchcore.execution.endings import Spent
 from orchcore.execution.journalist import Journalist
+from orchcore.execution.keys import agent_digest, text_digest
 from orchcore.execution.limits import Slots, waiting, working
 from orchcore.execution.listening import LAST_LINES, Listening
+from orchcore.execution.memory import SCOPE, Memory
 from orchcore.execution.ports import Surroundings
 from orchcore.execution.preparations import Preparations
+from orchcore.execution.salvaging import Salvaged, salvaged
+from orchcore.journal.past import PastTurn
 from orchcore.results import Failure, FailureKind, Turn, TurnResult, Usage
+
+GO_ON = (
+    "You were interrupted before your answer arrived. Go on where you stopped: look at what you "
+    "have done so far, finish what was asked, and answer as you were asked to."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +50,14 @@ class Resumed:
         fork: Whether it is branched.
         cwd: Where it began, absolute; ``None`` if that is not known.
         spent: Tokens of its turns so far, as far as they are known.
+        chain: Key of its last turn, which stands for all of them.
     """
 
     session_id: str
     fork: bool = False
     cwd: Path | None = None
     spent: Usage = field(default_factory=Usage)
+    chain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,21 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What came of it.
+
+    Attributes:
+        result: The turn's; its own failure is in it, not raised.
+        turn: The same for the body.
+        key: All that the answer depends on.
+    """
+
+    result: TurnResult
+    turn: Turn
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Office:
     """What all turns and commands of a run share.
 
@@ -73,6 +102,8 @@ class Office:
         journalist: Told what happens.
         book: The agents.
         preparations: What a first turn of an agent is the occasion for.
+        project: The project's folder.
+        memory: What was paid for before.
         accounts: Which accounts met a limit lately.
     """
 
@@ -81,6 +112,8 @@ class Office:
     journalist: Journalist
     book: AgentBook
     preparations: Preparations
+    project: Path
+    memory: Memory
     accounts: Accounts = field(default_factory=Accounts)
 
 
@@ -92,11 +125,13 @@ class Attempt:
         node: Instance id.
         number: From 1.
         spent: Where costs are added.
+        moved: Folders in which agents that may edit have worked.
     """
 
     node: str
     number: int
     spent: Spent
+    moved: list[Path] = field(default_factory=list[Path])
 
 
 class TurnDesk:
@@ -116,28 +151,109 @@ class TurnDesk:
         self._journalist = office.journalist
         self._preparations = office.preparations
         self._accounts = office.accounts
+        self._memory = office.memory
+        self._project = office.project
         self._node = attempt.node
         self._attempt = attempt.number
         self._spent = attempt.spent
+        self._moved = attempt.moved
         self._ensure_going_on = ensure_going_on
         self._numbers = count(1)
         self._last: list[str] = []
 
+    async def again(
+        self, key: str, choice: Choice, asked: Asked, listener: Callable[[AgentEvent], None] | None
+    ) -> Told:
+        """Runs one turn more for what *key* stands for: its answer is the one that counts."""
+        self._ensure_going_on()
+        return await self._run(f"turn-{next(self._numbers)}", key, choice, asked, listener)
+
     async def run(
         self, choice: Choice, asked: Asked, listener: Callable[[AgentEvent], None] | None = None
-    ) -> tuple[TurnResult, Turn]:
-        """Runs one turn, once its slots are free, and records it.
+    ) -> Told:
+        """Runs one turn, once its slots are free, and records it; one that was paid is not run.
 
         Args:
             choice: The agent and its options.
             asked: What is wanted.
             listener: Told every event too (``ai.stream``).
-
-        Returns:
-            What it came to; its own failure is in the result, not raised.
         """
         self._ensure_going_on()
-        number = next(self._numbers)
+        key = self._key(choice, asked)
+        turn = f"turn-{next(self._numbers)}"
+        past = self._memory.turn(key)
+        if past is not None:
+            return self._reused(turn, choice, asked, past)
+        cut = self._memory.cut(key)
+        if cut is not None:
+            found = await self._salvaged(choice, asked, cut)
+            if found.result is not None:
+                return await self._kept(turn, choice, asked, cut, found.result)
+            goes_on = _going_on(choice, asked, found)
+            if goes_on is not None:
+                told = await self._run(turn, key, choice, goes_on, listener)
+                failure = told.result.failure
+                if failure is None or failure.kind != "session_not_found":
+                    return told
+                return await self.again(key, choice, asked, listener)
+        return await self._run(turn, key, choice, asked, listener)
+
+    def _key(self, choice: Choice, asked: Asked) -> str:
+        resumed = asked.resumed
+        after = "" if resumed is None else f"{resumed.chain}{' fork' * resumed.fork}"
+        folder = str(self._around.folders.path)
+        parts = {
+            "after": after,
+            "prompt": text_digest(asked.prompt.replace(folder, "$RUN")),
+            "schema": text_digest(json.dumps(asked.schema, sort_keys=True, default=str)),
+            "agent": agent_digest(choice, self._project),
+        }
+        return SCOPE.get().key(parts).digest
+
+    def _reused(self, turn: str, choice: Choice, asked: Asked, past: PastTurn) -> Told:
+        over = past.over
+        self._spent.simulated |= over.simulated
+        self._spent.reused += 1
+        self._spent.folder = past.begun.folder
+        place = (self._node, self._attempt, turn, choice.name, past.begun.folder)
+        self._journalist.say(TurnReused(time.time(), *place, over.cost_usd, over.simulated))
+        result = TurnResult(
+            text=over.text,
+            answer=None if over.answer is None else json.loads(over.answer),
+            session_id=over.session_id,
+            usage=over.usage,
+            cost_usd=over.cost_usd,
+            exit_code=over.exit_code,
+        )
+        result, _ = asked.read(result)
+        return Told(result, _turn(result, Path(past.begun.folder), over.simulated), past.begun.key)
+
+    async def _salvaged(self, choice: Choice, asked: Asked, cut: TurnStarted) -> Salvaged:
+        invocation = invocation_of(
+            choice, asked, Path(cut.folder), self._around.folders.sessions, cut.session_id or ""
+        )
+        return await asyncio.to_thread(salvaged, choice.adapter, invocation)
+
+    async def _kept(
+        self, turn: str, choice: Choice, asked: Asked, cut: TurnStarted, result: TurnResult
+    ) -> Told:
+        """A turn whose end was written but not recorded counts as if it had just ended."""
+        begun = replace(
+            cut, at=time.time(), node=self._node, attempt=self._attempt, turn=turn, marker=""
+        )
+        self._spent.folder = cut.folder
+        self._journalist.say(begun)
+        result = priced(result, choice.model, choice.prices)
+        return await self._ended(begun, choice, asked, result, time.monotonic(), salvaged=True)
+
+    async def _run(
+        self,
+        turn: str,
+        key: str,
+        choice: Choice,
+        asked: Asked,
+        listener: Callable[[AgentEvent], None] | None,
+    ) -> Told:
         async with AsyncExitStack() as stack:
             with waiting():
                 slots = self._slots.taken(
@@ -148,29 +264,27 @@ class TurnDesk:
                     await self._accounts.let_first_begin(choice.account)
             self._ensure_going_on()
             with working():
-                return await self._in_slot(number, choice, asked, listener)
+                return await self._in_slot(turn, key, choice, asked, listener)
 
     async def _in_slot(
         self,
-        number: int,
+        turn: str,
+        key: str,
         choice: Choice,
         asked: Asked,
         listener: Callable[[AgentEvent], None] | None,
-    ) -> tuple[TurnResult, Turn]:
-        turn = f"turn-{number}"
+    ) -> Told:
+        number = int(turn.removeprefix("turn-"))
         folder = self._around.folders.turn_folder(self._node, self._attempt, number)
         invocation = invocation_of(choice, asked, folder, self._around.folders.sessions)
+        started = replace(self._started(turn, choice, invocation), key=key)
         self._spent.folder = str(folder)
-        self._journalist.say(self._started(turn, choice, invocation))
+        self._journalist.say(started)
         self._preparations.begin(choice)
+        if choice.permission != "read-only":
+            self._moved.append(choice.cwd)
 
-        begun = partial(self._accounts.begun, choice.account)
-
-        def retried(cause: FailureKind | None) -> None:
-            self._accounts.met(choice.account, cause, time.monotonic())
-
-        facts = (self._journalist, self._node, turn, self._last)
-        listening = Listening(*facts, listener, begun, retried)
+        listening = self._listening(turn, choice, listener)
         simulated = choice.adapter.capabilities.simulated
         began = time.monotonic()
         try:
@@ -181,9 +295,20 @@ class TurnDesk:
             self._journalist.say(self._cut(turn, time.monotonic() - began, simulated))
             raise
         finally:
-            begun()
+            self._accounts.begun(choice.account)
         result = self._judged(turn, choice, result)
-        return await self._ended(turn, asked, result, (folder, simulated, began))
+        return await self._ended(started, choice, asked, result, began)
+
+    def _listening(
+        self, turn: str, choice: Choice, listener: Callable[[AgentEvent], None] | None
+    ) -> Listening:
+        accounts, account = self._accounts, choice.account
+
+        def retried(cause: FailureKind | None) -> None:
+            accounts.met(account, cause, time.monotonic())
+
+        facts = (self._journalist, self._node, turn, self._last)
+        return Listening(*facts, listener, partial(accounts.begun, account), retried)
 
     def _judged(self, turn: str, choice: Choice, result: TurnResult) -> TurnResult:
         """*result* with its price, and with what else is known of its account."""
@@ -197,37 +322,42 @@ class TurnDesk:
         return priced(replace(result, failure=failure), choice.model, choice.prices)
 
     async def _ended(
-        self, turn: str, asked: Asked, result: TurnResult, facts: tuple[Path, bool, float]
-    ) -> tuple[TurnResult, Turn]:
-        folder, simulated, began = facts
+        self,
+        begun: TurnStarted,
+        choice: Choice,
+        asked: Asked,
+        result: TurnResult,
+        began: float,
+        *,
+        salvaged: bool = False,
+    ) -> Told:
+        simulated = choice.adapter.capabilities.simulated
         answer: str | None = None
         if result.failure is None:
             result, answer = asked.read(result)
         self._book(result, simulated)
         for warning in result.warnings:
             self._journalist.warn(warning, self._node)
-        await self._journalist.commit(
-            TurnEnded(
-                time.time(),
-                self._node,
-                self._attempt,
-                turn,
-                time.monotonic() - began,
-                result.text,
-                answer,
-                result.session_id,
-                result.usage,
-                result.cost_usd,
-                result.failure,
-                result.exit_code,
-                simulated,
-                result.warnings,
-            )
+        over = TurnEnded(
+            time.time(),
+            self._node,
+            self._attempt,
+            begun.turn,
+            time.monotonic() - began,
+            result.text,
+            answer,
+            result.session_id,
+            result.usage,
+            result.cost_usd,
+            result.failure,
+            result.exit_code,
+            simulated,
+            result.warnings,
+            salvaged,
         )
-        told = Turn(
-            result.text, result.usage, result.cost_usd, result.session_id, folder, simulated
-        )
-        return result, told
+        await self._journalist.commit(over)
+        self._memory.keep(begun, over)
+        return Told(result, _turn(result, Path(begun.folder), simulated), begun.key)
 
     def _started(self, turn: str, choice: Choice, invocation: Invocation) -> TurnStarted:
         goes_on = invocation.resume is not None and not invocation.fork
@@ -244,6 +374,7 @@ class TurnDesk:
             invocation.resume if goes_on else invocation.new_session_id,
             invocation.resume,
             choice.limits.idle_s,
+            marker=invocation.marker,
         )
 
     def _cut(self, turn: str, duration_s: float, simulated: bool) -> TurnEnded:
@@ -269,6 +400,8 @@ class TurnDesk:
     def _book(self, result: TurnResult, simulated: bool) -> None:
         self._spent.simulated |= simulated
         self._spent.last_lines = tuple(self._last[-LAST_LINES:])
+        if result.failure is not None:
+            self._spent.kinds.add(result.failure.kind)
         if result.cost_usd is None:
             self._spent.unpriced += 1
         else:
@@ -276,7 +409,23 @@ class TurnDesk:
             self._spent.cost_usd += result.cost_usd
 
 
-def invocation_of(choice: Choice, asked: Asked, folder: Path, sessions: Path) -> Invocation:
+def _turn(result: TurnResult, folder: Path, simulated: bool) -> Turn:
+    return Turn(result.text, result.usage, result.cost_usd, result.session_id, folder, simulated)
+
+
+def _going_on(choice: Choice, asked: Asked, found: Salvaged) -> Asked | None:
+    """How to go on with a turn that was interrupted, in its own conversation, if its CLI can."""
+    if found.session_id is None or not choice.adapter.capabilities.resume:
+        return None
+    before = asked.resumed
+    spent = Usage() if before is None else before.spent
+    cwd = choice.cwd if before is None else before.cwd
+    return replace(asked, prompt=GO_ON, resumed=Resumed(found.session_id, cwd=cwd, spent=spent))
+
+
+def invocation_of(
+    choice: Choice, asked: Asked, folder: Path, sessions: Path, session_id: str | None = None
+) -> Invocation:
     """The request for a turn of *choice*.
 
     Args:
@@ -284,6 +433,7 @@ def invocation_of(choice: Choice, asked: Asked, folder: Path, sessions: Path) ->
         asked: What is wanted.
         folder: The turn's own folder.
         sessions: The folder for sessions that all turns of the run share.
+        session_id: For a new conversation; ``None``: any.
     """
     resumed = asked.resumed
     settings = choice.settings
@@ -294,7 +444,7 @@ def invocation_of(choice: Choice, asked: Asked, folder: Path, sessions: Path) ->
         cwd=choice.cwd,
         folder=folder,
         session_folder=sessions,
-        new_session_id=str(uuid4()),
+        new_session_id=str(uuid4()) if session_id is None else session_id,
         program=settings.program,
         model=choice.model,
         permission=choice.permission,
@@ -313,4 +463,5 @@ def invocation_of(choice: Choice, asked: Asked, folder: Path, sessions: Path) ->
         pass_env=choice.pass_env,
         hermetic=settings.hermetic,
         limits=choice.limits,
+        marker=uuid4().hex[:MARKER_DIGITS],
     )

@@ -8,6 +8,7 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -121,6 +122,7 @@ def _summary(connection: sqlite3.Connection, folder: RunFolder) -> RunSummary:
         "died" if last["ended_at"] is None else "ended",
         orchfile=meta["orchfile"],
         argv=tuple(json.loads(last["argv"])),
+        cwd=Path(last["cwd"]),
         pid=last["pid"],
         processes=len(processes),
         started_at=processes[0]["started_at"],

@@ -1,6 +1,7 @@
 """What is read back from a journal: plain frozen values."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from orchcore.events import Event
@@ -24,6 +25,7 @@ class RunSummary:
         reason: Why it cannot be read; else empty.
         orchfile: What was run.
         argv: The command line of its last process.
+        cwd: Where that was started.
         pid: Process id of its last process.
         processes: How many worked on it: 1 and the resumes.
         started_at: Unix time of its first process's start.
@@ -43,6 +45,7 @@ class RunSummary:
     reason: str = ""
     orchfile: str = ""
     argv: tuple[str, ...] = ()
+    cwd: Path = Path()
     pid: int | None = None
     processes: int = 0
     started_at: float = 0.0

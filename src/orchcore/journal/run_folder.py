@@ -27,6 +27,7 @@ class RunFolder:
     Attributes:
         id: The run's id: 4 or more lower-case hexadecimal digits.
         path: ``.orchcore/runs/<id>``, absolute.
+        process: Which process works on it: 1, or more if it was resumed.
 
     Example:
         >>> RunFolder("7f3c", Path("/p/.orchcore/runs/7f3c")).journal.name
@@ -35,6 +36,7 @@ class RunFolder:
 
     id: str
     path: Path
+    process: int = 1
 
     @property
     def journal(self) -> Path:
@@ -65,6 +67,8 @@ class RunFolder:
     def turn_folder(self, node_id: str, attempt: int, turn: int) -> Path:
         """``<node>/attempt-1/turn-1``, made (0700) if it is not there.
 
+        A process that resumes the run has folders of its own: ``<node>/resume-1/attempt-1/turn-1``.
+
         Args:
             node_id: A node's or an instance's id.
             attempt: From 1.
@@ -73,7 +77,9 @@ class RunFolder:
         Raises:
             RecordingError: It cannot be made.
         """
-        return made_folder(self.path, folder_name(node_id), f"attempt-{attempt}", f"turn-{turn}")
+        resumed = (f"resume-{self.process - 1}",) if self.process > 1 else ()
+        names = (folder_name(node_id), *resumed, f"attempt-{attempt}", f"turn-{turn}")
+        return made_folder(self.path, *names)
 
     def artifacts(self, node_id: str) -> Path:
         """The folder in which a node or instance may keep files, made if it is not there.

@@ -56,16 +56,18 @@ def summary(story: Story, glyphs: Glyphs, now: float) -> list[Line]:
     lines += _state_rows(story)
     lines.append(_tally(story, glyphs, now))
     if story.run is not None and story.run.run:
-        lines.append((("details: ", "dim"), (_show_command(story.run), "")))
+        lines.append((("details: ", "dim"), (_command("show", story.run), "")))
+        if story.fate != "goes on" and (story.ended is None or story.ended.exit_code):
+            lines.append((("go on:   ", "dim"), (_command("resume", story.run), "")))
     return lines
 
 
-def _show_command(run: RunStarted) -> str:
-    """What shows *run* again when it is typed here, where it was not started perhaps."""
+def _command(name: str, run: RunStarted) -> str:
+    """What does *name* with *run* when it is typed here, where it was not started perhaps."""
     folder = Path(run.orchfile).resolve().parent
     found_from_here = Path.cwd().is_relative_to(folder)
     named = "" if found_from_here else f" -f {shell_word(shown_path(folder))}"
-    return f"orchcore show {shell_word(run.run)}{named}"
+    return f"orchcore {name} {shell_word(run.run)}{named}"
 
 
 def _failure_block(leaf: Leaf, end: Ended, story: Story, glyphs: Glyphs) -> Iterator[Line]:

@@ -1,13 +1,4 @@
-"""Everything that can happen in a run, one class per happening.
-
-Two closed unions. ``AgentEvent`` is what an agent said, as its adapter understood it: no time,
-no node. ``Event`` is what happened in a run: every one has ``at`` (unix seconds), most have
-``node`` (a node's id, ``review``, or an instance's, ``review:codex``). Their JSON form (see
-``event_json``) is public; ``SCHEMA_VERSION`` counts its breaking changes.
-
-What comes with every line of a stream is not frozen: that would make it three times as slow.
-Nobody changes an event all the same.
-"""
+"""What happened in a run, one class per happening, and its JSON form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,123 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, TypeAdapter
 
-from orchcore.results import Failure, FailureKind, NodeState, Usage
+from orchcore.events.said import AgentEvent
+from orchcore.results import Failure, NodeState, SessionRef, Usage
 
 SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class SessionStarted:
-    """The CLI told its conversation's id and, mostly, its model and version."""
-
-    session_id: str
-    model: str | None = None
-    version: str | None = None
-    kind: Literal["session"] = "session"
-
-
-@dataclass(slots=True)
-class TextWritten:
-    """The agent wrote *text*: a whole message, or a piece of one if *partial*."""
-
-    text: str
-    partial: bool = False
-    kind: Literal["text"] = "text"
-
-
-@dataclass(slots=True)
-class ThinkingWritten:
-    """The agent thought aloud; an empty *text* is a sign of life only."""
-
-    text: str
-    partial: bool = False
-    kind: Literal["thinking"] = "thinking"
-
-
-@dataclass(frozen=True, slots=True)
-class ToolStarted:
-    """The agent called a tool.
-
-    Attributes:
-        summary: One line of its input (a command, a path).
-        digest: Equal for equal inputs; empty where the CLI does not tell the input.
-    """
-
-    call_id: str
-    name: str
-    summary: str = ""
-    digest: str = ""
-    kind: Literal["tool_started"] = "tool_started"
-
-
-@dataclass(frozen=True, slots=True)
-class ToolEnded:
-    """A tool call is over; *ok* as the CLI says, *denied* if it was not allowed to run."""
-
-    call_id: str
-    name: str
-    ok: bool
-    denied: bool = False
-    kind: Literal["tool_ended"] = "tool_ended"
-
-
-@dataclass(frozen=True, slots=True)
-class UsageReported:
-    """Tokens and cost so far in this turn (sums, not steps)."""
-
-    usage: Usage
-    cost_usd: float | None = None
-    kind: Literal["usage"] = "usage"
-
-
-@dataclass(frozen=True, slots=True)
-class RetryNoticed:
-    """The CLI itself retries a request after *delay_s*, because of a failure of kind *cause*."""
-
-    reason: str
-    attempt: int | None = None
-    delay_s: float | None = None
-    cause: FailureKind | None = None
-    kind: Literal["retry_noticed"] = "retry_noticed"
-
-
-@dataclass(frozen=True, slots=True)
-class LimitNoticed:
-    """The CLI told the state of a rate limit; *resets_at* is unix time."""
-
-    status: str
-    resets_at: float | None = None
-    kind: Literal["limit_noticed"] = "limit_noticed"
-
-
-@dataclass(frozen=True, slots=True)
-class NoticeGiven:
-    """A warning or a keep-alive of the CLI; an empty *text* is a sign of life only."""
-
-    text: str = ""
-    kind: Literal["notice"] = "notice"
-
-
-@dataclass(frozen=True, slots=True)
-class FinalGiven:
-    """The CLI's final event was read: the process should end now."""
-
-    ok: bool
-    kind: Literal["final"] = "final"
-
-
-type AgentEvent = (
-    SessionStarted
-    | TextWritten
-    | ThinkingWritten
-    | ToolStarted
-    | ToolEnded
-    | UsageReported
-    | RetryNoticed
-    | LimitNoticed
-    | NoticeGiven
-    | FinalGiven
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +45,7 @@ class RunStarted:
         folder: The run's folder, absolute; empty when nothing is recorded.
         budget_usd: What the run may cost; ``None``: no limit.
         secrets: Names of the variables whose values are masked wherever the run is shown.
+        resumes: How many processes worked on it before this one.
     """
 
     at: float
@@ -178,6 +57,7 @@ class RunStarted:
     folder: str = ""
     budget_usd: float | None = None
     secrets: tuple[str, ...] = ()
+    resumes: int = 0
     schema_version: int = SCHEMA_VERSION
     kind: Literal["run_started"] = "run_started"
 
@@ -245,6 +125,9 @@ class Ended:
         trace: The user's own frames of an exception, one per line.
         last_lines: The last lines an agent said before a failure.
         simulated: Whether a demo agent had a part in it.
+        key: Digest of all that it depends on; empty if something of that has none.
+        key_parts: What *key* is made of, by name; ``no digest`` has the reason for an empty one.
+        session: An agent's conversation, for those who go on with it.
     """
 
     at: float
@@ -263,6 +146,9 @@ class Ended:
     unpriced_turns: int = 0
     folder: str = ""
     simulated: bool = False
+    key: str = ""
+    key_parts: Mapping[str, str] = field(default_factory=dict[str, str])
+    session: SessionRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +174,8 @@ class TurnStarted:
         turn: ``turn-1``: unique within the instance's attempt; also its folder's name.
         folder: Where its transcript goes, absolute.
         idle_s: Silence that will count as a stall; ``None``: not told.
+        key: Digest of all that its answer depends on.
+        marker: What its processes bear.
     """
 
     at: float
@@ -302,6 +190,8 @@ class TurnStarted:
     session_id: str | None = None
     parent: str | None = None
     idle_s: float | None = None
+    key: str = ""
+    marker: str = ""
     kind: Literal["turn_started"] = "turn_started"
 
 
@@ -323,6 +213,7 @@ class TurnEnded:
     Attributes:
         answer: The validated answer as JSON, or the text as a JSON string.
         failure: ``None`` exactly when the turn succeeded.
+        salvaged: Whether no process was started: an earlier one's transcript holds its end.
     """
 
     at: float
@@ -339,7 +230,29 @@ class TurnEnded:
     exit_code: int | None
     simulated: bool = False
     warnings: tuple[str, ...] = ()
+    salvaged: bool = False
     kind: Literal["turn_ended"] = "turn_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnReused:
+    """A turn that was paid before is not paid again: no process is started.
+
+    Attributes:
+        turn: As of a turn that is started.
+        folder: Where the transcript of the turn is that answers.
+        cost_usd: What that one cost; ``None`` if unknown.
+    """
+
+    at: float
+    node: str
+    attempt: int
+    turn: str
+    agent: str
+    folder: str
+    cost_usd: float | None = None
+    simulated: bool = False
+    kind: Literal["turn_reused"] = "turn_reused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,12 +265,18 @@ class SubStepStarted:
     path: str
     step: Literal["step", "command"]
     label: str
+    key: str = ""
     kind: Literal["step_started"] = "step_started"
 
 
 @dataclass(frozen=True, slots=True)
 class SubStepEnded:
-    """A step or command is over; *value* is its result as JSON where it can be stored."""
+    """A step or command is over; *value* is its result as JSON where it can be stored.
+
+    Attributes:
+        reused: Whether it was not run: the result is that of an earlier one.
+        digest: Of the result itself, to know it again; empty if it has none.
+    """
 
     at: float
     node: str
@@ -367,6 +286,8 @@ class SubStepEnded:
     failure: Failure | None = None
     value: str | None = None
     exit_code: int | None = None
+    reused: bool = False
+    digest: str = ""
     kind: Literal["step_ended"] = "step_ended"
 
 
@@ -484,6 +405,7 @@ type Event = (
     | TurnStarted
     | AgentSaid
     | TurnEnded
+    | TurnReused
     | SubStepStarted
     | SubStepEnded
     | ApprovalAsked

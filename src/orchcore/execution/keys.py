@@ -1,0 +1,150 @@
+"""Digests of what a result depends on: equal keys, equal work.
+
+A key is made of named parts, so that a difference can be told. Values that have no digest (they
+cannot be written as JSON) make no key: what depends on them runs again.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from hashlib import blake2b
+from pathlib import Path, PurePath
+from typing import Any
+
+from pydantic import BaseModel
+
+from orchcore.declarations.body import RAISED
+from orchcore.execution.choosing import Choice
+from orchcore.execution.storing import stored
+from orchcore.results import SessionRef
+
+_WHOLE_FILE_BYTES = 64 * 2**20
+
+
+class NoDigestError(Exception):
+    """A value has no digest; the text says of which type it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What something depends on.
+
+    Attributes:
+        digest: Of all parts.
+        parts: Digest, or a short text, of each part by name.
+    """
+
+    digest: str
+    parts: Mapping[str, str]
+
+    @classmethod
+    def of(cls, parts: Mapping[str, str]) -> "Key":
+        """The key of these *parts*; their order does not matter."""
+        return cls(text_digest(json.dumps(parts, sort_keys=True)), parts)
+
+    def differs(self, before: Mapping[str, str]) -> list[str]:
+        """The names of parts that are not as *before*."""
+        names = sorted(self.parts.keys() | before.keys())
+        return [name for name in names if self.parts.get(name) != before.get(name)]
+
+
+def text_digest(text: str) -> str:
+    """A digest of *text*: 32 hexadecimal digits."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def value_digest(value: object) -> str:
+    """A digest of *value*; equal for equal values in any process.
+
+    A file's content counts, not only its name. What is secret does not: a new password is no
+    other task.
+
+    Raises:
+        NoDigestError: There is none.
+    """
+    try:
+        return text_digest(_canonical(value))
+    except NoDigestError:
+        raise
+    except RAISED as error:  # the user's properties and serializers may raise anything
+        raise NoDigestError(type(value).__name__) from error
+
+
+def agent_digest(choice: Choice, project: Path) -> str:
+    """A digest of the agent and of all that makes its answers what they are."""
+    settings, options = choice.settings, choice.options
+    folder = choice.cwd
+    parts = {
+        "agent": choice.name,
+        "adapter": choice.adapter.name,
+        "program": settings.program,
+        "model": choice.model,
+        "permission": choice.permission,
+        "tools": choice.tools,
+        "args": settings.args,
+        "argv": settings.argv,
+        "hermetic": settings.hermetic,
+        "env": {name: text_digest(value) for name, value in choice.env.items()},
+        "cwd": str(folder.relative_to(project) if folder.is_relative_to(project) else folder),
+        "max_turns": options.max_turns,
+        "max_tool_calls": options.max_tool_calls,
+    }
+    return text_digest(json.dumps(parts, sort_keys=True, default=str))
+
+
+def _canonical(value: object) -> str:
+    for kinds, write in _WRITERS:
+        if isinstance(value, kinds):
+            return write(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return _of_fields(value, [one.name for one in fields(value)])
+    return _as_json(value)
+
+
+def _of_fields(value: object, names: Iterable[str]) -> str:
+    inner = (f"{name}={_canonical(getattr(value, name))}" for name in names)
+    return f"{type(value).__qualname__}({','.join(inner)})"
+
+
+def _of_model(value: BaseModel) -> str:
+    return _of_fields(value, [*type(value).model_fields])
+
+
+def _of_mapping(value: Mapping[object, object]) -> str:
+    items = sorted(f"{_canonical(key)}:{_canonical(item)}" for key, item in value.items())
+    return f"{{{','.join(items)}}}"
+
+
+_WRITERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
+    (Enum, lambda value: f"{type(value).__qualname__}.{value.name}"),
+    ((str, int, float, type(None)), json.dumps),
+    (bytes, bytes.hex),
+    (PurePath, lambda value: f"path {value} {_content(Path(value))}"),
+    (SessionRef, lambda value: f"session {value.agent} {value.session_id} {value.chain}"),
+    ((list, tuple), lambda value: f"[{','.join(map(_canonical, value))}]"),
+    ((set, frozenset), lambda value: f"{{{','.join(sorted(map(_canonical, value)))}}}"),
+    (dict, _of_mapping),
+    (BaseModel, _of_model),
+)
+"""How values are written, by type; the first that fits."""
+
+
+def _as_json(value: Any) -> str:
+    text = None if callable(value) else stored(value, None)
+    if text is None:
+        raise NoDigestError(type(value).__name__)
+    return f"{type(value).__qualname__} {text}"
+
+
+def _content(path: Path) -> str:
+    """What the file *path* holds, if it is one; of a very large one its size and time."""
+    try:
+        if not path.is_file():
+            return ""
+        found = path.stat()
+        if found.st_size > _WHOLE_FILE_BYTES:
+            return f"{found.st_size} {found.st_mtime_ns}"
+        return blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    except (OSError, ValueError):
+        return ""

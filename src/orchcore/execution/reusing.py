@@ -1,0 +1,123 @@
+"""Whether an instance has to run: what it depends on, and what was made of the same before."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from pydantic import TypeAdapter
+
+from orchcore.collection.reach import roots
+from orchcore.declarations.body import RAISED
+from orchcore.declarations.nodes import Node
+from orchcore.declarations.resource import Resource
+from orchcore.errors import OrchcoreError
+from orchcore.execution.choosing import AgentBook
+from orchcore.execution.endings import Ending
+from orchcore.execution.keys import Key, NoDigestError, agent_digest, value_digest
+from orchcore.execution.memory import Memory
+from orchcore.execution.resolving import Cell
+from orchcore.execution.storing import brief
+from orchcore.planning.drafting import CONVERSATION
+from orchcore.planning.fingerprint import Fingerprint, fingerprint
+from orchcore.planning.plan import Plan, PlannedNode
+from orchcore.results import SessionRef
+
+NO_DIGEST, GIVES, SOURCE, LINE = "no digest", "gives", "source", "line"
+"""Names of what is recorded beside the parts of a key and is no part of it."""
+
+_LONGEST_SOURCE = 20_000
+
+
+class Reuse:
+    """Finds results that need not be made again.
+
+    Args:
+        plan: For the code and the options of nodes.
+        book: The agents.
+        memory: What was made before.
+    """
+
+    def __init__(self, plan: Plan, book: AgentBook, memory: Memory) -> None:
+        self._plan = plan
+        self._book = book
+        self._memory = memory
+
+    def key(self, cell: Cell, values: Mapping[str, object]) -> Key:
+        """What *cell* depends on, given its inputs without resources; no digest if one has none."""
+        node = cell.node
+        parts = {"node": cell.identity, "returns": str(node.returns)}
+        try:
+            parts |= dict(self._inputs(node, values))
+            if node.role == "agent":
+                parts["agent"] = self._agent(node, values)
+        except NoDigestError as error:
+            return Key("", {NO_DIGEST: str(error)})
+        except OrchcoreError:  # its attempt will say so
+            return Key("", {NO_DIGEST: "agent"})
+        parts["code"] = self._code(node).digest
+        return Key.of(parts)
+
+    def told(self, cell: Cell, key: Key, ending: Ending) -> Ending:
+        """*ending* with what has to be recorded so that a later process can use it."""
+        if not ending.gave or not key.digest:
+            return ending
+        code = self._code(cell.node)
+        beside = {SOURCE: code.source[:_LONGEST_SOURCE], LINE: str(code.line)}
+        try:
+            beside[GIVES] = value_digest(ending.value)
+        except NoDigestError:
+            return ending
+        return replace(ending, key=key.digest, key_parts={**key.parts, **beside})
+
+    def found(self, cell: Cell, key: Key) -> Ending | None:
+        """How *cell* ended when it was made of the same; ``None`` if it has to run."""
+        kept = self._memory.result(key.digest) if key.digest else None
+        if kept is None or kept.value is None or cell.node.returns is None:
+            return None
+        try:
+            value = TypeAdapter[Any](cell.node.returns).validate_json(kept.value)
+            same = value_digest(value) == kept.key_parts.get(GIVES)
+        except RAISED:  # the user's types may raise anything
+            same, value = False, None
+        if not same:  # of another type, or a file that has changed
+            return None
+        cell.spent.simulated |= kept.simulated
+        return Ending(
+            "reused",
+            value,
+            session=kept.session,
+            key=kept.key,
+            key_parts=kept.key_parts,
+            stored=kept.value,
+            brief=brief(value),
+            spent=cell.spent,
+        )
+
+    def _inputs(self, node: PlannedNode, values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+        for name, value in values.items():
+            try:
+                yield f"input {_shown(name)}", value_digest(value)
+            except NoDigestError as error:
+                raise NoDigestError(f"{_shown(name)} is a {error}") from None
+        for wire in node.wires:
+            for root in roots(wire.edge):
+                if isinstance(root, Resource):
+                    made = fingerprint(root.generator, self._plan.folder)
+                    yield f"input {_shown(wire.parameter)}", f"{root.name} {made.digest}"
+
+    def _agent(self, node: PlannedNode, values: Mapping[str, object]) -> str:
+        said = {name: values.get(f"\0{name}") for name in ("cli", "model", "cwd")}
+        talk = values.get(CONVERSATION)
+        if isinstance(talk, SessionRef):
+            name, model = talk.agent, said["model"] or talk.model
+        else:
+            name, model = self._book.name_for(said["cli"]), said["model"]
+        choice = self._book.choice(name, node.options, model, said["cwd"])
+        return agent_digest(choice, self._plan.folder)
+
+    def _code(self, node: PlannedNode) -> Fingerprint:
+        return fingerprint(cast("Node", node.declared).spec.fn, self._plan.folder)
+
+
+def _shown(name: str) -> str:
+    return "conversation" if name == CONVERSATION else name.removeprefix("\0")

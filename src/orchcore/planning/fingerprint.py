@@ -1,0 +1,164 @@
+"""What a body is made of, as a digest: its own code and the user's code that it uses. Pure.
+
+Comments, blank lines, docstrings and the place in a file do not count; constants do. Followed are
+functions, classes and plain values that the code names and that stand in files of the project;
+installed packages and the standard library are not. Of another Python version every digest is
+another.
+"""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any, cast
+
+from orchcore.declarations.nodes import Callee
+
+_PLAIN = (str, bytes, int, float, bool, type(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """One body.
+
+    Attributes:
+        digest: Of all that counts.
+        source: The function as it is written, to tell which line has changed; empty if unknown.
+        line: Where that begins in its file.
+    """
+
+    digest: str
+    source: str = ""
+    line: int = 0
+
+
+@lru_cache(maxsize=4096)
+def fingerprint(fn: Callable[..., object], folder: Path) -> Fingerprint:
+    """What *fn* is made of; *folder* holds the user's own files."""
+    found = blake2b(digest_size=16)
+    for text in _parts(fn, folder, set()):
+        found.update(text.encode("utf-8", "surrogatepass"))
+        found.update(b"\0")
+    try:
+        lines, first = inspect.getsourcelines(fn)
+    except (OSError, TypeError):
+        return Fingerprint(found.hexdigest())
+    return Fingerprint(found.hexdigest(), "".join(lines), first)
+
+
+def changed_line(before: str, now: Fingerprint) -> tuple[str, int] | None:
+    """What differs between the source *before* and *now*, and on which line of the file.
+
+    Returns:
+        ``prompt`` if only texts differ, else ``code``; ``None`` if the source itself is the same.
+    """
+    old, new = before.splitlines(), now.source.splitlines()
+    pairs = enumerate(zip(old, new, strict=False))
+    differing = next((number for number, (one, other) in pairs if one != other), None)
+    if differing is None:
+        if len(old) == len(new):
+            return None
+        differing = min(len(old), len(new))
+    kind = "prompt" if _without_texts(before) == _without_texts(now.source) else "code"
+    return kind, now.line + differing
+
+
+def _without_texts(source: str) -> str:
+    try:
+        tree = ast.parse(textwrap.dedent(source))
+    except SyntaxError:
+        return source
+    for found in ast.walk(tree):
+        if isinstance(found, ast.Constant) and isinstance(found.value, str):
+            found.value = ""
+    return ast.dump(tree)
+
+
+def _parts(value: object, folder: Path, seen: set[int]) -> Iterator[str]:
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, Callee):
+        yield repr(sorted((name, str(option)) for name, option in value.spec.options.items()))
+        yield from _parts(value.spec.fn, folder, seen)
+    elif isinstance(value, FunctionType):
+        if _is_ours(value.__code__, folder):
+            yield from _of_code(value.__code__, value.__doc__)
+            for named in _named(value):
+                yield from _parts(named, folder, seen)
+    elif isinstance(value, type):
+        yield from _of_class(value, folder, seen)
+    elif isinstance(value, (*_PLAIN, tuple, frozenset, list, dict)):
+        yield from _of_value(cast("object", value))
+
+
+def _of_code(code: CodeType, doc: str | None) -> Iterator[str]:
+    yield code.co_code.hex()
+    yield repr((code.co_names, code.co_varnames, code.co_argcount, code.co_flags))
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant.co_name
+            yield from _of_code(constant, None)
+        elif constant is not doc:
+            yield from _of_value(constant)
+
+
+def _of_class(value: type, folder: Path, seen: set[int]) -> Iterator[str]:
+    members: Mapping[str, Any] = dict(vars(value))
+    functions = [one for one in members.values() if isinstance(one, FunctionType)]
+    module = inspect.getmodule(value)
+    file = getattr(module, "__file__", None)
+    ours = any(_is_ours(one.__code__, folder) for one in functions)
+    if not ours and (file is None or not Path(file).is_relative_to(folder)):
+        return
+    yield value.__qualname__
+    yield repr(sorted((name, str(kind)) for name, kind in inspect.get_annotations(value).items()))
+    for name, member in sorted(members.items()):
+        if isinstance(member, FunctionType):
+            yield name
+            yield from _parts(member, folder, seen)
+        elif isinstance(member, _PLAIN) and not name.startswith("__"):
+            yield f"{name}={member!r}"
+
+
+def _of_value(value: object) -> Iterator[str]:
+    if isinstance(value, frozenset):  # in no order
+        yield repr(sorted(map(repr, cast("frozenset[object]", value))))
+    elif isinstance(value, list | tuple):
+        for item in cast("list[object]", value):
+            yield from _of_value(item)
+    elif isinstance(value, dict):
+        for key, item in cast("dict[object, object]", value).items():
+            yield repr(key)
+            yield from _of_value(item)
+    elif isinstance(value, _PLAIN):
+        yield repr(value)
+
+
+def _named(fn: FunctionType) -> Iterator[object]:
+    """What *fn* names: globals, also of functions within it, and what it closes over."""
+    for name in sorted(set(_global_names(fn.__code__))):
+        if name in fn.__globals__:
+            yield fn.__globals__[name]
+    for cell in fn.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # not filled yet
+            continue
+
+
+def _global_names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _global_names(constant)
+
+
+def _is_ours(code: CodeType, folder: Path) -> bool:
+    path = Path(code.co_filename)
+    return path.is_relative_to(folder) and "site-packages" not in path.parts
