@@ -202,8 +202,8 @@ class PipeOutput:
 class FileOutput:
     """A child's stdout that goes to a file, read behind its back.
 
-    For CLIs that exit with output still queued and lose what does not fit into the pipe
-    (Gemini CLI 0.61.0, Qwen): a file takes everything at once.
+    A file takes everything at once. So nothing is lost of what a CLI wrote, neither if it exits with
+    output still queued (Gemini CLI 0.61.0, Qwen) nor if we are killed in that moment.
 
     Args:
         path: The transcript; replaced if it exists, 0600.
@@ -212,7 +212,7 @@ class FileOutput:
         OSError: The file cannot be made.
     """
 
-    poll_s: float | None = 0.025
+    poll_s: float | None = 0.01
 
     def __init__(self, path: Path) -> None:
         self.open = True

@@ -28,6 +28,8 @@ from orchcore.results import Failure, TurnFailed
 
 DRAIN_S = 2.0
 EXIT_WAIT_S = 2.0
+_LONGEST_PAUSE_S = 0.1
+"""Between looks at a file that does not grow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +104,13 @@ class ChildProcess:
         news = self._streams.news
         if self._output.poll_s is not None:
             deadline_s = asyncio.get_running_loop().time() + timeout_s
+            pause_s = self._output.poll_s
             while not (news.is_set() or self._output.waiting):
                 rest_s = deadline_s - asyncio.get_running_loop().time()
                 if rest_s <= 0:
                     break
-                await _happened(news, min(rest_s, self._output.poll_s))
+                await _happened(news, min(rest_s, pause_s))
+                pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
         elif not self._output.waiting:
             await _happened(news, timeout_s)
         news.clear()

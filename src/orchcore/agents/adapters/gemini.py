@@ -126,7 +126,6 @@ class GeminiAdapter:
             env=dict(_env(invocation, defaults_file, log_file)),
             stdin=prompt,
             files=files,
-            stdout_to_file=True,  # it exits with output still queued
             read_back=(log_file,),
         )
 

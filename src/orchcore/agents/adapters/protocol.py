@@ -22,7 +22,8 @@ class Launch:
         stdin: Bytes fed to the child, after which its stdin is closed.
         files: Files to write before the start: absolute path to content.
         stdout_to_file: Whether stdout is a file that is read behind its back instead of a pipe:
-            for CLIs that exit with output still queued and lose what does not fit into a pipe.
+            what was written is there, whoever of the two is killed then. Some CLIs exit with output
+            still queued and lose what does not fit into a pipe.
         read_back: Files the CLI writes beside its stdout, absolute; their ends are read when it has
             exited.
     """
@@ -34,7 +35,7 @@ class Launch:
     )
     stdin: bytes = b""
     files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
-    stdout_to_file: bool = False
+    stdout_to_file: bool = True
     read_back: tuple[str, ...] = ()
 
 
