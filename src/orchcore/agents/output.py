@@ -202,8 +202,8 @@ class PipeOutput:
 class FileOutput:
     """A child's stdout that goes to a file, read behind its back.
 
-    A file takes everything at once. So nothing is lost of what a CLI wrote, neither if it exits with
-    output still queued (Gemini CLI 0.61.0, Qwen) nor if we are killed in that moment.
+    A file takes everything at once. So nothing is lost of what a CLI wrote, neither if it exits
+    with output still queued (Gemini CLI 0.61.0, Qwen) nor if we are killed in that moment.
 
     Args:
         path: The transcript; replaced if it exists, 0600.

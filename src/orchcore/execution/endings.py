@@ -170,9 +170,11 @@ def combined(endings: Sequence[tuple[str, Ending]], quorum: int | None) -> Endin
     declined = any(ending.declined for _, ending in endings)
     counts = f"{len(passed)} of {len(endings)} passed"
     if quorum is None and not lost:
-        return Ending("passed", value, declined=declined, spent=spent)
+        reused = bool(passed) and all(ending.state == "reused" for ending in passed)
+        state: NodeState = "reused" if reused else "passed"
+        return Ending(state, value, declined=declined, spent=spent)
     if quorum is not None and len(passed) >= quorum:
-        state: NodeState = "partial" if lost else "passed"
+        state = "partial" if lost else "passed"
         reason = f"{counts}, quorum {quorum}; {_named(lost)}" if lost else ""
         return Ending(state, value, reason, _first_failure(lost), declined=declined, spent=spent)
     return _lost(lost, counts, quorum, spent)

@@ -1,14 +1,17 @@
 """What is left of a run's earlier processes: results that need not be paid for again."""
 
-import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
-from orchcore.errors import Problem, RecordingError
 from orchcore.events import (
+    AttemptStarted,
+    Event,
     InstanceEnded,
     NodeEnded,
+    RunStarted,
     SubStepEnded,
+    SubStepStarted,
     TurnEnded,
     TurnStarted,
     event_from_json,
@@ -16,20 +19,14 @@ from orchcore.events import (
 from orchcore.journal.run_folder import RunFolder
 from orchcore.journal.snapshot import snapshot
 
-_TURNS = """
-SELECT turns.key, begun.body AS begun, over.body AS over FROM turns
-JOIN events AS begun ON begun.seq = turns.started_seq
-LEFT JOIN events AS over ON over.seq = turns.ended_seq
-WHERE turns.key IS NOT NULL ORDER BY turns.started_seq
+_TOLD = """
+SELECT body FROM events WHERE kind IN
+  ('run_started', 'attempt_started', 'turn_started', 'turn_ended', 'step_started', 'step_ended',
+   'node_ended', 'instance_ended')
+ORDER BY seq
 """
-_STEPS = """
-SELECT steps.key, events.body FROM steps JOIN events ON events.seq = steps.ended_seq
-WHERE steps.key IS NOT NULL AND steps.state = 'passed' ORDER BY steps.ended_seq
-"""
-_RESULTS = """
-SELECT results.node, results.key, results.state, events.body FROM results
-JOIN events ON events.seq = results.ended_seq ORDER BY results.ended_seq
-"""
+
+type Ended = NodeEnded | InstanceEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,33 +55,36 @@ class Past:
     turns: Mapping[str, PastTurn] = field(default_factory=dict[str, PastTurn])
     cut: Mapping[str, TurnStarted] = field(default_factory=dict[str, TurnStarted])
     steps: Mapping[str, SubStepEnded] = field(default_factory=dict[str, SubStepEnded])
-    results: Mapping[str, NodeEnded | InstanceEnded] = field(
-        default_factory=dict[str, NodeEnded | InstanceEnded]
-    )
-    last: Mapping[str, NodeEnded | InstanceEnded] = field(
-        default_factory=dict[str, NodeEnded | InstanceEnded]
-    )
+    results: Mapping[str, Ended] = field(default_factory=dict[str, Ended])
+    last: Mapping[str, Ended] = field(default_factory=dict[str, Ended])
     begun: frozenset[str] = frozenset()
+
+    @classmethod
+    def told_by(cls, events: Iterable[Event]) -> Self:
+        """The past that *events* tell, which are in order."""
+        reading = _Reading()
+        for event in events:
+            reading.take(event)
+        cut = {begun.key: begun for begun in reading.turns_open.values() if begun.key}
+        return cls(
+            reading.processes,
+            reading.turns,
+            {key: begun for key, begun in cut.items() if key not in reading.turns},
+            reading.steps,
+            reading.results,
+            reading.last,
+            frozenset(reading.begun),
+        )
 
 
 def read_past(folder: RunFolder) -> Past:
-    """What is recorded of the run in *folder* that the process can build on that now writes it.
+    """What is recorded of the run in *folder* so far that another process can build on.
 
     Raises:
         RecordingError: Its journal is missing, damaged, foreign, or a newer orchcore's.
     """
     with snapshot(folder) as connection:
-        turns, cut = _turns(connection)
-        last, results = _results(connection)
-        return Past(
-            processes=_count(connection) - 1,
-            turns=turns,
-            cut=cut,
-            steps=dict(_steps(connection)),
-            results=results,
-            last=last,
-            begun=frozenset(_begun(connection)),
-        )
+        return Past.told_by(event_from_json(row["body"]) for row in connection.execute(_TOLD))
 
 
 def answered(over: TurnEnded) -> bool:
@@ -92,53 +92,56 @@ def answered(over: TurnEnded) -> bool:
     return over.failure is None or over.failure.kind == "invalid_output"
 
 
-def _turns(connection: sqlite3.Connection) -> tuple[dict[str, PastTurn], dict[str, TurnStarted]]:
-    turns: dict[str, PastTurn] = {}
-    cut: dict[str, TurnStarted] = {}
-    for row in connection.execute(_TURNS):
-        begun = _event(row["begun"], TurnStarted)
-        over = None if row["over"] is None else _event(row["over"], TurnEnded)
-        if over is not None and answered(over):
-            turns[row["key"]] = PastTurn(begun, over)
-        elif over is None or (over.failure is not None and over.failure.kind == "cancelled"):
-            cut[row["key"]] = begun
-    return turns, cut
+@dataclass(slots=True)
+class _Reading:
+    """A past that is being read."""
 
+    processes: int = 0
+    turns: dict[str, PastTurn] = field(default_factory=dict[str, PastTurn])
+    turns_open: dict[tuple[str, ...], TurnStarted] = field(
+        default_factory=dict[tuple[str, ...], TurnStarted]
+    )
+    steps: dict[str, SubStepEnded] = field(default_factory=dict[str, SubStepEnded])
+    steps_open: dict[tuple[str, ...], SubStepStarted] = field(
+        default_factory=dict[tuple[str, ...], SubStepStarted]
+    )
+    results: dict[str, Ended] = field(default_factory=dict[str, Ended])
+    last: dict[str, Ended] = field(default_factory=dict[str, Ended])
+    begun: set[str] = field(default_factory=set[str])
 
-def _steps(connection: sqlite3.Connection) -> Iterator[tuple[str, SubStepEnded]]:
-    for row in connection.execute(_STEPS):
-        yield row["key"], _event(row["body"], SubStepEnded)
+    def take(self, event: Event) -> None:
+        """Reads one event more."""
+        match event:
+            case RunStarted():
+                self.processes += 1
+            case AttemptStarted():
+                self.begun.add(event.node)
+            case TurnStarted() | TurnEnded():
+                self._turn(event)
+            case SubStepStarted() | SubStepEnded():
+                self._step(event)
+            case NodeEnded() | InstanceEnded():
+                self.last[event.node] = event
+                if event.key and event.value is not None:
+                    self.results[event.key] = event
+            case _:
+                pass
 
+    def _turn(self, event: TurnStarted | TurnEnded) -> None:
+        place = (str(self.processes), event.node, str(event.attempt), event.turn)
+        if isinstance(event, TurnStarted):
+            self.turns_open[place] = event
+            return
+        cancelled = event.failure is not None and event.failure.kind == "cancelled"
+        begun = None if cancelled else self.turns_open.pop(place, None)
+        if begun is not None and begun.key and answered(event):
+            self.turns[begun.key] = PastTurn(begun, event)
 
-def _results(
-    connection: sqlite3.Connection,
-) -> tuple[dict[str, NodeEnded | InstanceEnded], dict[str, NodeEnded | InstanceEnded]]:
-    last: dict[str, NodeEnded | InstanceEnded] = {}
-    results: dict[str, NodeEnded | InstanceEnded] = {}
-    for row in connection.execute(_RESULTS):
-        event = _ended(row["body"])
-        last[row["node"]] = event
-        if row["key"] is not None and event.state in ("passed", "partial", "reused"):
-            results[row["key"]] = event
-    return last, results
-
-
-def _begun(connection: sqlite3.Connection) -> Iterator[str]:
-    rows = connection.execute("SELECT DISTINCT node FROM events WHERE kind = 'attempt_started'")
-    return (str(row["node"]) for row in rows)
-
-
-def _count(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT count(*) FROM processes").fetchone()[0])
-
-
-def _ended(body: str) -> NodeEnded | InstanceEnded:
-    event = event_from_json(body)
-    return event if isinstance(event, InstanceEnded) else _event(body, NodeEnded)
-
-
-def _event[E](body: str, kind: type[E]) -> E:
-    event = event_from_json(body)
-    if not isinstance(event, kind):
-        raise RecordingError(Problem("journal-unreadable", f"the journal confuses {body[:80]}"))
-    return event
+    def _step(self, event: SubStepStarted | SubStepEnded) -> None:
+        place = (event.node, str(event.attempt), event.path)
+        if isinstance(event, SubStepStarted):
+            self.steps_open[place] = event
+            return
+        begun = self.steps_open.pop(place, None)
+        if begun is not None and begun.key and event.failure is None:
+            self.steps[begun.key] = event

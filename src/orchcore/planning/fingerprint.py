@@ -7,7 +7,9 @@ another.
 """
 
 import ast
+import dis
 import inspect
+import linecache
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -44,11 +46,19 @@ def fingerprint(fn: Callable[..., object], folder: Path) -> Fingerprint:
     for text in _parts(fn, folder, set()):
         found.update(text.encode("utf-8", "surrogatepass"))
         found.update(b"\0")
-    try:
-        lines, first = inspect.getsourcelines(fn)
-    except (OSError, TypeError):
+    code = getattr(fn, "__code__", None)
+    if not isinstance(code, CodeType):
         return Fingerprint(found.hexdigest())
-    return Fingerprint(found.hexdigest(), "".join(lines), first)
+    first, last = code.co_firstlineno, max(_lines(code), default=0)
+    source = linecache.getlines(code.co_filename)[first - 1 : last]
+    return Fingerprint(found.hexdigest(), "".join(source), first)
+
+
+def _lines(code: CodeType) -> Iterator[int]:
+    yield from (line for _, _, line in code.co_lines() if line is not None)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _lines(constant)
 
 
 def changed_line(before: str, now: Fingerprint) -> tuple[str, int] | None:
@@ -88,7 +98,7 @@ def _parts(value: object, folder: Path, seen: set[int]) -> Iterator[str]:
         yield from _parts(value.spec.fn, folder, seen)
     elif isinstance(value, FunctionType):
         if _is_ours(value.__code__, folder):
-            yield from _of_code(value.__code__, value.__doc__)
+            yield from _of_code(value.__code__)
             for named in _named(value):
                 yield from _parts(named, folder, seen)
     elif isinstance(value, type):
@@ -97,15 +107,17 @@ def _parts(value: object, folder: Path, seen: set[int]) -> Iterator[str]:
         yield from _of_value(cast("object", value))
 
 
-def _of_code(code: CodeType, doc: str | None) -> Iterator[str]:
-    yield code.co_code.hex()
-    yield repr((code.co_names, code.co_varnames, code.co_argcount, code.co_flags))
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield constant.co_name
-            yield from _of_code(constant, None)
-        elif constant is not doc:
-            yield from _of_value(constant)
+def _of_code(code: CodeType) -> Iterator[str]:
+    """Its instructions with their operands: a docstring moves the places of constants."""
+    yield repr((code.co_varnames, code.co_argcount, code.co_kwonlyargcount, code.co_flags))
+    for instruction in dis.get_instructions(code):
+        yield instruction.opname
+        operand: object = instruction.argval
+        if isinstance(operand, CodeType):
+            yield operand.co_name
+            yield from _of_code(operand)
+        else:
+            yield from _of_value(operand)
 
 
 def _of_class(value: type, folder: Path, seen: set[int]) -> Iterator[str]:

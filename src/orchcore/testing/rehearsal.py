@@ -16,6 +16,7 @@ from orchcore.execution.endings import Ending
 from orchcore.execution.fitness import ensure_agents
 from orchcore.execution.ports import Approver, NullRecorder, Recorder, Surroundings
 from orchcore.execution.running import play
+from orchcore.journal.past import Past
 from orchcore.journal.run_folder import RunFolder
 from orchcore.planning.drafting import Request, draft
 from orchcore.planning.plan import Plan
@@ -100,6 +101,7 @@ class Rehearsal:
         yes: Whether every gate is answered yes.
         fail_limit: After so many failed instances the run is ended.
         observe: Told every event as it happens; may stop the run.
+        past: What an earlier one of the same run left: ``Past.told_by(done.events)``.
 
     Example:
         >>> runner = ScriptedRunner(lambda asked: replied("done"))
@@ -118,6 +120,7 @@ class Rehearsal:
     yes: bool = False
     fail_limit: int | None = None
     observe: Callable[[Event], None] | None = None
+    past: Past = field(default_factory=Past)
 
     def plan(self) -> Plan:
         """The plan, checked as before any run.
@@ -152,13 +155,14 @@ class Rehearsal:
             runner=self.runner,
             adapters=self.adapters,
             trees=Trees(),
-            folders=RunFolder("0000", self.folder),
+            folders=RunFolder("0000", self.folder, self.past.processes + 1),
             publish=publish,
             recorder=self.recorder,
             approver=self.approver,
             yes=self.yes,
             fail_limit=self.fail_limit,
             environ=dict(os.environ),
+            past=self.past,
         )
         played = await play(plan, around, control or Control())
         ended = {node.id: played.endings[node.id] for node in plan.nodes}
