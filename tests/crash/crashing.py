@@ -143,10 +143,13 @@ class Crashes:
 
     def _damaged(self) -> Iterator[str]:
         for journal in (self.folder / ".orchcore" / "runs").glob("*/journal.db"):
-            with closing(sqlite3.connect(journal)) as connection:
-                told = connection.execute("PRAGMA integrity_check").fetchone()[0]
-                if told != "ok":
-                    yield f"the journal is damaged: {told}"
+            try:
+                with closing(sqlite3.connect(journal)) as connection:
+                    told = connection.execute("PRAGMA integrity_check").fetchone()[0]
+            except sqlite3.Error as error:
+                told = str(error)
+            if told != "ok":
+                yield f"the journal is damaged: {told}"
 
     def _left(self) -> Iterator[str]:
         until = time.monotonic() + GONE_WITHIN_S

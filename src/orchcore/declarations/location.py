@@ -22,6 +22,9 @@ def caller() -> tuple[str, int]:
     return ("<unknown>", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
 
 
+_DEFINES = re.compile(r"\s*(?:async\s+)?def\s+(?P<name>\w+)|.*\blambda\b")
+
+
 def line_at(file: str, line: int) -> Location:
     """The location of *line* in *file*, with its source text where it can be read."""
     return Location(Path(file), line, linecache.getline(file, line).strip())
@@ -33,9 +36,9 @@ def function_at(fn: Callable[..., object]) -> Location:
     if code is None:
         return Location(Path("<unknown>"), 0, repr(fn))
     file, first = code.co_filename, code.co_firstlineno
-    defines = re.compile(rf"\s*(async\s+)?def\s+{re.escape(code.co_name)}\b|.*\blambda\b")
     lines = linecache.getlines(file)
     for number in range(first, min(first + 60, len(lines) + 1)):
-        if defines.match(lines[number - 1]):
+        found = _DEFINES.match(lines[number - 1])
+        if found is not None and found["name"] in (code.co_name, None):
             return Location(Path(file), number, lines[number - 1].strip().removesuffix(":"))
     return line_at(file, first)

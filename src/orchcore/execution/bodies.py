@@ -233,7 +233,7 @@ class RunningBody:
         except NoDigestError:
             return f"{scope.name}/{step.name}#{self._paths[step.name] + 1}", ""
         place = scope.key({"step": step.name, "args": digest}).digest
-        code = fingerprint(step.spec.fn, self._scene.plan.folder).digest
+        code = fingerprint(step.spec.fn, self._scene.plan.folder)
         return place, Key.of({"place": place, "code": code}).digest
 
     def _known(self, key: str, cwd: Path | None) -> SubStepEnded | None:

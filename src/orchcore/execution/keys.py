@@ -41,7 +41,8 @@ class Key:
     @classmethod
     def of(cls, parts: Mapping[str, str]) -> "Key":
         """The key of these *parts*; their order does not matter."""
-        return cls(text_digest(json.dumps(parts, sort_keys=True)), parts)
+        told = "\0".join(sorted(f"{name}={part}" for name, part in parts.items()))
+        return cls(text_digest(told), parts)
 
     def differs(self, before: Mapping[str, str]) -> list[str]:
         """The names of parts that are not as *before*."""

@@ -18,7 +18,7 @@ from orchcore.execution.memory import Memory
 from orchcore.execution.resolving import Cell
 from orchcore.execution.storing import brief
 from orchcore.planning.drafting import CONVERSATION
-from orchcore.planning.fingerprint import Fingerprint, fingerprint
+from orchcore.planning.fingerprint import fingerprint, written
 from orchcore.planning.plan import Plan, PlannedNode
 from orchcore.results import SessionRef
 
@@ -54,19 +54,20 @@ class Reuse:
             return Key("", {NO_DIGEST: str(error)})
         except OrchcoreError:  # its attempt will say so
             return Key("", {NO_DIGEST: "agent"})
-        parts["code"] = self._code(node).digest
+        parts["code"] = fingerprint(cast("Node", node.declared).spec.fn, self._plan.folder)
         return Key.of(parts)
 
     def told(self, cell: Cell, key: Key, ending: Ending) -> Ending:
         """*ending* with what has to be recorded so that a later process can use it."""
         if not ending.gave or not key.digest:
             return ending
-        code = self._code(cell.node)
-        beside = {SOURCE: code.source[:_LONGEST_SOURCE], LINE: str(code.line)}
         try:
-            beside[GIVES] = value_digest(ending.value)
+            beside = {GIVES: value_digest(ending.value)}
         except NoDigestError:
             return ending
+        if cell.node.role == "agent":
+            source = written(cast("Node", cell.node.declared).spec.fn)
+            beside |= {SOURCE: source.text[:_LONGEST_SOURCE], LINE: str(source.line)}
         return replace(ending, key=key.digest, key_parts={**key.parts, **beside})
 
     def found(self, cell: Cell, key: Key) -> Ending | None:
@@ -103,7 +104,7 @@ class Reuse:
             for root in roots(wire.edge):
                 if isinstance(root, Resource):
                     made = fingerprint(root.generator, self._plan.folder)
-                    yield f"input {_shown(wire.parameter)}", f"{root.name} {made.digest}"
+                    yield f"input {_shown(wire.parameter)}", f"{root.name} {made}"
 
     def _agent(self, node: PlannedNode, values: Mapping[str, object]) -> str:
         said = {name: values.get(f"\0{name}") for name in ("cli", "model", "cwd")}
@@ -114,9 +115,6 @@ class Reuse:
             name, model = self._book.name_for(said["cli"]), said["model"]
         choice = self._book.choice(name, node.options, model, said["cwd"])
         return agent_digest(choice, self._plan.folder)
-
-    def _code(self, node: PlannedNode) -> Fingerprint:
-        return fingerprint(cast("Node", node.declared).spec.fn, self._plan.folder)
 
 
 def _shown(name: str) -> str:

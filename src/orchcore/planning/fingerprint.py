@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import batched
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, cast
@@ -25,33 +26,35 @@ _PLAIN = (str, bytes, int, float, bool, type(None))
 
 
 @dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """One body.
+class Written:
+    """A function as it is written.
 
     Attributes:
-        digest: Of all that counts.
-        source: The function as it is written, to tell which line has changed; empty if unknown.
-        line: Where that begins in its file.
+        text: Its lines, decorators included; empty if they are not known.
+        line: Where it begins in its file, from 1.
     """
 
-    digest: str
-    source: str = ""
+    text: str = ""
     line: int = 0
 
 
 @lru_cache(maxsize=4096)
-def fingerprint(fn: Callable[..., object], folder: Path) -> Fingerprint:
-    """What *fn* is made of; *folder* holds the user's own files."""
+def fingerprint(fn: Callable[..., object], folder: Path) -> str:
+    """A digest of what *fn* is made of; *folder* holds the user's own files."""
     found = blake2b(digest_size=16)
     for text in _parts(fn, folder, set()):
         found.update(text.encode("utf-8", "surrogatepass"))
         found.update(b"\0")
+    return found.hexdigest()
+
+
+def written(fn: Callable[..., object]) -> Written:
+    """*fn* as it is written, to tell later which line has changed."""
     code = getattr(fn, "__code__", None)
     if not isinstance(code, CodeType):
-        return Fingerprint(found.hexdigest())
+        return Written()
     first, last = code.co_firstlineno, max(_lines(code), default=0)
-    source = linecache.getlines(code.co_filename)[first - 1 : last]
-    return Fingerprint(found.hexdigest(), "".join(source), first)
+    return Written("".join(linecache.getlines(code.co_filename)[first - 1 : last]), first)
 
 
 def _lines(code: CodeType) -> Iterator[int]:
@@ -61,20 +64,20 @@ def _lines(code: CodeType) -> Iterator[int]:
             yield from _lines(constant)
 
 
-def changed_line(before: str, now: Fingerprint) -> tuple[str, int] | None:
+def changed_line(before: str, now: Written) -> tuple[str, int] | None:
     """What differs between the source *before* and *now*, and on which line of the file.
 
     Returns:
         ``prompt`` if only texts differ, else ``code``; ``None`` if the source itself is the same.
     """
-    old, new = before.splitlines(), now.source.splitlines()
+    old, new = before.splitlines(), now.text.splitlines()
     pairs = enumerate(zip(old, new, strict=False))
     differing = next((number for number, (one, other) in pairs if one != other), None)
     if differing is None:
         if len(old) == len(new):
             return None
         differing = min(len(old), len(new))
-    kind = "prompt" if _without_texts(before) == _without_texts(now.source) else "code"
+    kind = "prompt" if _without_texts(before) == _without_texts(now.text) else "code"
     return kind, now.line + differing
 
 
@@ -108,16 +111,25 @@ def _parts(value: object, folder: Path, seen: set[int]) -> Iterator[str]:
 
 
 def _of_code(code: CodeType) -> Iterator[str]:
-    """Its instructions with their operands: a docstring moves the places of constants."""
-    yield repr((code.co_varnames, code.co_argcount, code.co_kwonlyargcount, code.co_flags))
-    for instruction in dis.get_instructions(code):
-        yield instruction.opname
-        operand: object = instruction.argval
-        if isinstance(operand, CodeType):
-            yield operand.co_name
-            yield from _of_code(operand)
-        else:
-            yield from _of_value(operand)
+    """Its instructions, constants as such: a docstring moves the places where they are kept."""
+    names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
+    yield repr((names, code.co_argcount, code.co_kwonlyargcount, code.co_flags))
+    extended = 0
+    for operation, low in batched(code.co_code, 2):
+        operand = extended << 8 | low
+        extended = operand if operation == dis.EXTENDED_ARG else 0
+        if operation in dis.hasconst:
+            yield from _of_constant(code.co_consts[operand])
+        elif not extended:
+            yield f"{operation} {operand}"
+
+
+def _of_constant(constant: object) -> Iterator[str]:
+    if isinstance(constant, CodeType):
+        yield constant.co_name
+        yield from _of_code(constant)
+    else:
+        yield from _of_value(constant)
 
 
 def _of_class(value: type, folder: Path, seen: set[int]) -> Iterator[str]:
@@ -172,5 +184,10 @@ def _global_names(code: CodeType) -> Iterator[str]:
 
 
 def _is_ours(code: CodeType, folder: Path) -> bool:
-    path = Path(code.co_filename)
+    return _is_in(code.co_filename, folder)
+
+
+@lru_cache(maxsize=4096)
+def _is_in(file: str, folder: Path) -> bool:
+    path = Path(file)
     return path.is_relative_to(folder) and "site-packages" not in path.parts
