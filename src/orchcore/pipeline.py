@@ -29,7 +29,14 @@ from orchcore.errors import CollectionError, Problem, UsageError
 from orchcore.events import Event
 from orchcore.execution.control import Control
 from orchcore.execution.fitness import ensure_agents
-from orchcore.execution.ports import Answer, Approver, NullRecorder, Recorder, Surroundings
+from orchcore.execution.ports import (
+    Answer,
+    Approver,
+    NullRecorder,
+    Question,
+    Recorder,
+    Surroundings,
+)
 from orchcore.execution.printing import Tell, handed_on, published, written
 from orchcore.execution.running import play
 from orchcore.execution.secrecy import parameter_secrets, secrets_of
@@ -185,10 +192,14 @@ class _Asking:
     settle: Callable[[], object]
     mask: Mask
 
-    async def ask(self, question: str, value: str) -> Answer:
-        """The answer to *question* about *value*."""
+    async def ask(self, question: Question) -> Answer:
+        """The answer to *question*; a value that holds a secret cannot be edited here."""
         await asyncio.to_thread(self.settle)
-        return await self.approver.ask(self.mask(question), self.mask(value))
+        text, value, before = map(self.mask, (question.text, question.value, question.before))
+        shown = replace(question, text=text, value=value, before=before)
+        if value != question.value:
+            shown = replace(shown, draft=None)
+        return await self.approver.ask(shown)
 
 
 @contextmanager

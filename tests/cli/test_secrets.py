@@ -277,7 +277,7 @@ def test_question_is_asked_without_secrets(tmp_path: Path) -> None:
     env = {**quiet_environ(), "TOKEN": TOKEN}
     with Subreaper(command, cwd=project(tmp_path, GATED), env=env, terminal=True) as running:
         running.terminal.read_until("? Use ***?", within_s=30)
-        running.terminal.read_until("approve? [y/n]", within_s=10)
+        running.terminal.read_until("approve? [y/n/r/?]", within_s=10)
         assert '"token": "***"' in running.terminal.screen
         running.terminal.type(b"y\n")
         assert running.wait(20) == 0

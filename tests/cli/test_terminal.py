@@ -52,11 +52,11 @@ def test_person_is_asked(tmp_path: Path) -> None:
     """A gate shows its question and the value, harmless; yes lets the run go on."""
     with room(project(tmp_path, GATED)) as running:
         running.terminal.read_until("? Do these 2 steps?", within_s=30)
-        running.terminal.read_until("approve? [y/n]", within_s=10)
+        running.terminal.read_until("approve? [y/n/e/r/?]", within_s=10)
         assert "dig" in running.terminal.screen
         assert "\x1b]0;owned" not in running.terminal.screen
         running.terminal.type(b"maybe\n")
-        running.terminal.read_until("please answer yes or no", within_s=10)
+        running.terminal.read_until("what needs it is skipped", within_s=10)
         running.terminal.type(b"y\n")
         assert running.wait(20) == 0
         assert "3 passed" in running.terminal.screen
@@ -65,9 +65,24 @@ def test_person_is_asked(tmp_path: Path) -> None:
 def test_person_says_no(tmp_path: Path) -> None:
     """No skips what is behind the gate, and the run exits 1."""
     with room(project(tmp_path, GATED), progress="tty") as running:
-        running.terminal.read_until("approve? [y/n]", within_s=30)
+        running.terminal.read_until("approve? [y/n/e/r/?]", within_s=30)
         running.terminal.type(b"No\n")
         assert running.wait(20) == 1
+
+
+def test_person_edits_the_value(tmp_path: Path) -> None:
+    """A copy is changed in an editor of their own; what is no value of its type is asked again."""
+    with room(project(tmp_path, GATED)) as running:
+        running.terminal.read_until("approve? [y/n/e/r/?]", within_s=30)
+        for text, told in (("{}", "! the edited value is no list"), ('["rest"]', "3 passed")):
+            running.terminal.type(b"e\n")
+            running.terminal.read_until("then press Enter: ", within_s=10)
+            (draft,) = (tmp_path / ".orchcore").glob("runs/*/approvals/*.draft.json")
+            assert draft.stat().st_mode & 0o777 == 0o600
+            draft.write_text(text)
+            running.terminal.type(b"\n")
+            running.terminal.read_until(told, within_s=10)
+        assert running.wait(20) == 0
 
 
 def test_what_was_typed_before_does_not_approve(tmp_path: Path) -> None:
@@ -76,7 +91,7 @@ def test_what_was_typed_before_does_not_approve(tmp_path: Path) -> None:
     with room(project(tmp_path, source)) as running:
         running.terminal.read_until("plan", within_s=30)
         running.terminal.type(b"y\n")
-        running.terminal.read_until("approve? [y/n]", within_s=20)
+        running.terminal.read_until("approve? [y/n/e/r/?]", within_s=20)
         time.sleep(0.5)
         assert len(running.alive()) == 3
         running.terminal.type(b"n\n")
@@ -87,7 +102,7 @@ def test_end_of_file_is_no_answer(tmp_path: Path) -> None:
     """^D is neither yes nor no; ^C still ends the run."""
     with room(project(tmp_path, GATED)) as running:
         for _ in range(4):
-            running.terminal.read_until("approve? [y/n]" if _ < 3 else "please", within_s=30)
+            running.terminal.read_until("approve? [y/n/e/r/?]" if _ < 3 else "skipped", within_s=30)
             running.terminal.type(b"\x04")
         time.sleep(0.3)
         assert len(running.alive()) == 3
@@ -277,7 +292,7 @@ again = approve(done, "And again?")
     with room(project(tmp_path, source)) as running:
         for question in ("? Do these 2 steps?", "? And again?"):
             running.terminal.read_until(question, within_s=30)
-            running.terminal.read_until("approve? [y/n]", within_s=10)
+            running.terminal.read_until("approve? [y/n/e/r/?]", within_s=10)
             running.terminal.type(b"y\n")
         assert running.wait(20) == 0
         screen = running.terminal.screen

@@ -19,6 +19,7 @@ def test_the_judge_sees_what_is_wrong(tmp_path: Path) -> None:
     one = Crashes(tmp_path / "one")
     assert one.run([]).startswith('"done-report-0')
     assert one.wrong == []
+    one._keep_effects()
     with (one.folder / "log").open("a") as log:
         log.write("start plan-1\n")
     with (one.folder / "effects").open("a") as effects:

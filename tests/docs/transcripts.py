@@ -14,7 +14,7 @@ ANYTHING = "..."
 _VOLATILE = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "<date>"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<uuid>"),
-    (re.compile(r"((?:run|show|resume|runs/)[ ]?)[0-9a-f]{4,}\b"), r"\1<run>"),
+    (re.compile(r"((?:run|show|resume|approve|runs/)[ ]?)[0-9a-f]{4,}\b"), r"\1<run>"),
     (re.compile(r"^[0-9a-f]{4,}(?=  )"), "<run>"),
     (re.compile(r"slowest: \S+ \S+"), "slowest"),
     (re.compile(r"(?<![\w.])\d+\.\d{5,}"), "<float>"),

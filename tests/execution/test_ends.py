@@ -25,7 +25,7 @@ from orchcore.execution.control import Control
 from orchcore.execution.endings import Ending, Verdict, combined, exit_code, got
 from orchcore.execution.janitor import Janitor
 from orchcore.execution.patience import Patience
-from orchcore.execution.ports import Answer
+from orchcore.execution.ports import Answer, Question
 from orchcore.results import Failure, NodeState
 from orchcore.testing import MemoryRecorder, replied
 from orchfiles import played, rehearsal
@@ -441,8 +441,8 @@ async def test_the_end_tells_what_no_node_tells(tmp_path: Path) -> None:
 
 
 class _Nay:
-    async def ask(self, question: str, value: str) -> Answer:
-        del question, value
+    async def ask(self, question: Question) -> Answer:
+        del question
         return Answer(approved=False, by="ann")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchcore.events import ApprovalAsked, ApprovalGiven, AttemptStarted
-from orchcore.execution.ports import Answer
+from orchcore.execution.ports import Answer, Question
 from orchcore.testing import MemoryRecorder
 from orchfiles import played
 
@@ -31,13 +31,13 @@ class Person:
         self.asked: list[tuple[str, str]] = []
         self._busy = False
 
-    async def ask(self, question: str, value: str) -> Answer:
+    async def ask(self, question: Question) -> Answer:
         assert not self._busy
         self._busy = True
         await asyncio.sleep(0.001)
         self._busy = False
-        self.asked.append((question, value))
-        return Answer(approved=not any(no in value for no in self._noes), by="ann")
+        self.asked.append((question.text, question.value))
+        return Answer(approved=not any(no in question.value for no in self._noes), by="ann")
 
 
 async def test_yes_lets_the_value_through(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from orchcore.events import (
     Warned,
 )
 from orchcore.execution.control import Control
+from orchcore.execution.ports import Question
 from orchcore.pipeline import RunSetup, execute
 from orchcore.results import TurnResult
 from orchcore.testing import MemoryRecorder, ScriptedRunner, replied
@@ -194,8 +195,8 @@ async def test_a_control_outlives_its_run(tmp_path: Path) -> None:
 class BrokenApprover:
     """Has a bug."""
 
-    async def ask(self, question: str, value: object) -> NoReturn:
-        del question, value
+    async def ask(self, question: Question) -> NoReturn:
+        del question
         raise RuntimeError("a bug")
 
 

@@ -12,13 +12,20 @@ import sys
 import termios
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from difflib import unified_diff
+from pathlib import Path
 
 from orchcore.cli.stopping import Screen
-from orchcore.execution.ports import Answer
+from orchcore.errors import shown_path
+from orchcore.execution.ports import Answer, Question
 from orchcore.reporting.sanitize import clean_line, clean_lines
 
 _YES = frozenset({"y", "yes"})
-_NO = frozenset({"n", "no"})
+_HELP = """\
+  y  yes     n  no: what needs it is skipped, and the run exits with 1
+  e  edit: change the value        r  revise: say what, and the agent does it again
+  ^C stops the run; the question is then asked at   orchcore resume
+"""
 _SHOWN_LINES = 200
 _POLL_S = 0.05
 _ENDS_BORNE = 3
@@ -29,7 +36,7 @@ class TerminalApprover:
 
     Example:
         >>> approver = TerminalApprover(os.ttyname(0), display)
-        >>> await approver.ask("Implement these 4 steps?", '{"steps": [...]}')
+        >>> await approver.ask(Question("Implement these 4 steps?", '{"steps": [...]}'))
         Answer(approved=True, by='max')
     """
 
@@ -44,14 +51,14 @@ class TerminalApprover:
         self._screen = screen
         self._asking = asyncio.Lock()
 
-    async def ask(self, question: str, value: str) -> Answer:
+    async def ask(self, question: Question) -> Answer:
         """The person's answer, however long it takes; cancelled, the terminal is as before.
 
         Nothing that was typed before the question counts.
         """
         async with self._asking, self._quiet_terminal() as terminal:
-            await _write(terminal, _asked(question, value))
-            return Answer(await _approved(terminal), _user())
+            await _write(terminal, _asked(question))
+            return await _answered(terminal, question)
 
     @asynccontextmanager
     async def _quiet_terminal(self) -> AsyncGenerator[int]:
@@ -81,19 +88,54 @@ def approver_at(screen: Screen) -> TerminalApprover | None:
         return None
 
 
-async def _approved(terminal: int) -> bool:
+async def _answered(terminal: int, question: Question) -> Answer:
     ends = 0
+    prompt = "approve? [y/n/e/r/?] " if question.draft is not None else "approve? [y/n/r/?] "
     while ends < _ENDS_BORNE:
-        await _write(terminal, "approve? [y/n] ")
+        await _write(terminal, prompt)
         line = await _line(terminal)
-        answer = line.strip().lower()
-        if answer in _YES | _NO:
-            return answer in _YES
-        ends = 0 if line else ends + 1
-        await _write(terminal, "please answer yes or no (^C stops the run)\n")
+        word, _, rest = line.strip().partition(" ")
+        match word.lower():
+            case "y" | "yes" | "n" | "no":
+                return Answer(word.lower() in _YES, user())
+            case "r" | "revise":
+                comment = rest.strip() or await _typed(terminal, "what is to be revised? ")
+                if comment:
+                    return Answer(approved=False, by=user(), comment=comment)
+            case "e" | "edit" if question.draft is not None:
+                edited = await _edited(terminal, question.value, question.draft)
+                if edited is not None:
+                    return Answer(approved=True, by=user(), edited=edited)
+            case _:
+                ends = 0 if line else ends + 1
+                await _write(terminal, _HELP)
     # The terminal is gone or its end was typed again and again: nobody has said yes or no.
-    never: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    never: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
     return await never
+
+
+async def _typed(terminal: int, prompt: str) -> str:
+    await _write(terminal, prompt)
+    return (await _line(terminal)).strip()
+
+
+async def _edited(terminal: int, value: str, draft: Path) -> str | None:
+    """What was made of a copy of *value* in an editor of the person's own; ``None`` for nothing."""
+    try:
+        await asyncio.to_thread(_put, draft, f"{value}\n")
+        place = clean_line(shown_path(draft))
+        await _typed(terminal, f"edit {place} in another terminal, then press Enter: ")
+        return await asyncio.to_thread(draft.read_text, "utf-8")
+    except (OSError, ValueError) as error:
+        await _write(terminal, f"it cannot be edited: {clean_line(str(error))}\n")
+        return None
+
+
+def _put(path: Path, text: str) -> None:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 async def _line(terminal: int) -> str:
@@ -124,15 +166,21 @@ async def _write(terminal: int, text: str) -> None:
             return
 
 
-def _asked(question: str, value: str) -> str:
-    lines = clean_lines(value)
+def _asked(question: Question) -> str:
+    """The question, and what it is about: of something revised, what has changed."""
+    lines = clean_lines(question.value)
+    if question.before:
+        compared = unified_diff(clean_lines(question.before), lines, "before", "now", lineterm="")
+        lines = list(compared) or ["(nothing has changed)"]
     shown = [f"  {line}" for line in lines[:_SHOWN_LINES]]
     if len(lines) > _SHOWN_LINES:
         shown.append(f"  ... and {len(lines) - _SHOWN_LINES} more lines")
-    return "\n".join(["", f"? {clean_line(question)}", *shown, ""])
+    problem = [f"! {clean_line(question.problem)}"] if question.problem else []
+    return "\n".join(["", f"? {clean_line(question.text)}", *shown, *problem, ""])
 
 
-def _user() -> str:
+def user() -> str:
+    """Who sits here, as far as the system knows."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):

@@ -20,6 +20,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Run": {
         "run": ("run", "Collect, plan and run; what `orchcore` alone does."),
         "resume": ("resuming", "Go on with a run; nothing is paid for twice."),
+        "approve": ("gates", "Answer a gate of a run that waits for it."),
         "plan": ("looking", "Show what a run would do: each phase with its reason and limits."),
     },
     "Look at an orchfile": {

@@ -293,23 +293,40 @@ class SubStepEnded:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalAsked:
-    """A gate waits for a person; *value* is what is to be approved, pretty-printed."""
+    """A gate waits for a person.
+
+    Attributes:
+        value: What is to be approved, pretty-printed.
+        digest: Of that value: an answer is for it alone.
+    """
 
     at: float
     node: str
     question: str
     value: str
+    digest: str = ""
     kind: Literal["approval_asked"] = "approval_asked"
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalGiven:
-    """A gate was answered; *by* is a person, or ``--yes``."""
+    """A gate was answered.
+
+    Attributes:
+        approved: Whether it lets the value, or an edited one, through.
+        by: A person, or ``--yes``.
+        digest: Of the value that was seen.
+        edited: The value that goes on in its place, as JSON; ``None``: that one itself.
+        comment: What is to be revised before it is asked again; empty: nothing.
+    """
 
     at: float
     node: str
     approved: bool
     by: str
+    digest: str = ""
+    edited: str | None = None
+    comment: str = ""
     kind: Literal["approval_given"] = "approval_given"
 
 

@@ -20,6 +20,7 @@ from orchcore.execution.bodies import RunningBody, Scene
 from orchcore.execution.control import Interrupted
 from orchcore.execution.endings import Ending, Missing
 from orchcore.execution.handle import Conversation
+from orchcore.execution.keys import text_digest
 from orchcore.execution.limits import Deadline
 from orchcore.execution.memory import SCOPE, Scope
 from orchcore.execution.opening import Opened
@@ -62,6 +63,19 @@ def option_input(name: str) -> str:
     return f"\0{name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What a person wants of a phase that is done.
+
+    Attributes:
+        comment: In their words.
+        session: Its conversation, which goes on.
+    """
+
+    comment: str
+    session: SessionRef
+
+
 type Late = Callable[[Opened], Awaitable[dict[str, object] | Missing]]
 """Resolves what is opened on first use: resources."""
 
@@ -73,16 +87,21 @@ class Attempts:
         scene: The run, as bodies see it.
         cell: The node or instance.
         late: Opens resources; its own ones anew for each attempt.
+        revision: Why it runs once more; ``None``: it does not.
     """
 
-    def __init__(self, scene: Scene, cell: Cell, late: Late) -> None:
+    def __init__(
+        self, scene: Scene, cell: Cell, late: Late, revision: Revision | None = None
+    ) -> None:
         self._scene = scene
         self._cell = cell
         self._node = cell.node
         self._id = cell.id
         self._late = late
+        self._revision = revision
         self._spent = cell.spent
         self._retold = 0
+        self._place = cell.identity
 
     async def run(self, values: Mapping[str, object]) -> Ending:
         """How the instance ended, or did in an earlier process; a cancellation is raised.
@@ -90,7 +109,10 @@ class Attempts:
         Args:
             values: Of its parameters and of options that are edges, without resources.
         """
-        key = self._scene.reuse.key(self._cell, values)
+        again = self._revision
+        about = "" if again is None else f"{again.session.chain} {again.comment}"
+        key = self._scene.reuse.key(self._cell, values, about)
+        self._place = self._cell.identity + (f" {text_digest(about)}" if about else "")
         kept = self._scene.reuse.found(self._cell, key)
         if kept is not None:
             return kept
@@ -132,7 +154,7 @@ class Attempts:
         attempt = Attempt(self._id, number, self._spent)
         body = RunningBody(self._scene, self._cell, attempt, opened)
         token = BODY.set(body)
-        place = SCOPE.set(Scope(f"{self._cell.identity}#{self._retold}"))
+        place = SCOPE.set(Scope(f"{self._place}#{self._retold}"))
         try:
             return await self._in_time(body, opened, values)
         finally:
@@ -171,17 +193,18 @@ class Attempts:
         return Ending("failed", reason=str(failure), failure=failure)
 
     async def _with_inputs(self, body: RunningBody, inputs: Inputs) -> Ending:
-        conversation = None
+        conversation: Conversation | None = None
         try:
             values = {
                 name: self._handed(body, value, inputs) for name, value in inputs.values.items()
             }
             if self._node.role == "agent":
-                handed = values.pop(CONVERSATION, None)
-                conversation = handed or self._conversation(body, inputs)
+                handed = cast("Conversation | None", values.pop(CONVERSATION, None))
+                conversation = self._revised(body, inputs) or handed
+                conversation = conversation or self._conversation(body, inputs)
         except OrchcoreError as error:
             return _failed(error)
-        work = self._outcome(body, cast("Conversation | None", conversation), values)
+        work = self._outcome(body, conversation, values)
         end = partial(self._scene.janitor.end, node=self._id)
         try:
             ending = await supervised(work, f"body of {self._id}", end)
@@ -235,6 +258,16 @@ class Attempts:
             brief=brief(value),
         )
 
+    def _revised(self, body: RunningBody, inputs: Inputs) -> Conversation | None:
+        """The conversation in which a person wants something revised."""
+        if self._revision is None:
+            return None
+        ref, book = self._revision.session, self._scene.office.book
+        choice = book.choice(ref.agent, self._node.options, inputs.model or ref.model, inputs.cwd)
+        body.agent = choice.name
+        resumed = Resumed(ref.session_id or "", False, ref.cwd, ref.spent, ref.chain)
+        return Conversation(body.counter, choice, resumed, self._revision.comment)
+
     def _conversation(self, body: RunningBody, inputs: Inputs) -> Conversation:
         book = self._scene.office.book
         name = book.name_for(inputs.cli)
@@ -261,7 +294,7 @@ class Attempts:
         resumed = (
             None
             if session_id is None
-            else Resumed(session_id, self._node.forks, value.cwd, value.spent)
+            else Resumed(session_id, self._node.forks, value.cwd, value.spent, value.chain)
         )
         return Conversation(body.counter, choice, resumed)
 

@@ -58,12 +58,20 @@ class Conversation:
         counter: The agents and the desk.
         choice: The agent and its options.
         resumed: The conversation it goes on with; ``None`` starts a new one.
+        feedback: What a person wants revised; ``None``: nothing.
     """
 
-    def __init__(self, counter: Counter, choice: Choice, resumed: Resumed | None = None) -> None:
+    def __init__(
+        self,
+        counter: Counter,
+        choice: Choice,
+        resumed: Resumed | None = None,
+        feedback: str | None = None,
+    ) -> None:
         self._counter = counter
         self._choice = choice
         self._resumed = resumed
+        self._feedback = feedback
         self._last: Turn | None = None
         self._answered = False
         self._reader: ReferenceType[object] | None = None
@@ -82,8 +90,8 @@ class Conversation:
 
     @property
     def feedback(self) -> str | None:
-        """Always ``None``: gates cannot ask for a revision yet."""
-        return None
+        """What a person at a gate wants revised; ``None`` the first time."""
+        return self._feedback
 
     @property
     def last(self) -> Turn:

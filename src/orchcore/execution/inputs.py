@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from orchcore.collection.reach import roots
+from orchcore.collection.reach import conversations, roots
 from orchcore.declarations.body import RAISED
-from orchcore.declarations.edges import Each, are_items
+from orchcore.declarations.edges import Each, Maybe, Use, are_items
 from orchcore.declarations.resource import Resource
 from orchcore.declarations.sources import FanSettled
 from orchcore.execution.attempts import OPTIONS, Late, option_input
@@ -183,12 +183,17 @@ class InputDesk:
         self, wanted: Iterable[tuple[str, object]], opened: Opened
     ) -> dict[str, object] | Missing:
         values: dict[str, object] = {}
-        for name, edge in wanted:
+        # conversations last: a gate among the others may have gone on with them
+        for name, edge in sorted(wanted, key=lambda named: any(conversations(_source(named[1])))):
             found = await self._resolver.edge(edge, name, opened)
             if isinstance(found, Missing):
                 return found
             values[name] = found.value
         return values
+
+
+def _source(edge: object) -> object:
+    return edge.source if isinstance(edge, Use | Maybe | Each) else None
 
 
 def _by_value(value: object, position: int) -> str:

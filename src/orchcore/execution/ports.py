@@ -45,17 +45,40 @@ class Answer:
     Attributes:
         approved: Yes or no.
         by: Who.
+        edited: The value that goes on in place of the one shown, as JSON; ``None``: that one.
+        comment: What is to be revised before it is asked again; empty: nothing.
     """
 
     approved: bool
     by: str
+    edited: str | None = None
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person is asked.
+
+    Attributes:
+        text: In words.
+        value: What is to be approved, pretty-printed.
+        before: The same as it was when a revision of it was asked for; empty at first.
+        problem: Why the last answer cannot be taken; empty at first.
+        draft: Where a copy of the value may be put to be edited.
+    """
+
+    text: str
+    value: str
+    before: str = ""
+    problem: str = ""
+    draft: Path | None = None
 
 
 class Approver(Protocol):
     """Asks a person."""
 
-    async def ask(self, question: str, value: str) -> Answer:
-        """The answer to *question* about *value* (pretty-printed); waits as long as it takes."""
+    async def ask(self, question: Question) -> Answer:
+        """The answer to *question*; waits as long as it takes."""
         ...
 
 
@@ -79,6 +102,10 @@ class Folders(Protocol):
 
     def turn_folder(self, node_id: str, attempt: int, turn: int) -> Path:
         """A new folder for one turn's transcript."""
+        ...
+
+    def answer_file(self, gate_id: str) -> Path:
+        """Where an answer to a gate is left by another process; its folder may not exist."""
         ...
 
     def artifacts(self, node_id: str) -> Path:

@@ -25,7 +25,7 @@ from orchcore.execution.opening import Opened, projected
 from orchcore.planning.axes import fan_root
 from orchcore.planning.fanning import Shape
 from orchcore.planning.plan import PlannedNode
-from orchcore.results import Failure
+from orchcore.results import Failure, SessionRef
 
 
 @dataclass(eq=False, slots=True)
@@ -43,6 +43,8 @@ class Cell:
         began: When its body or its instances began, on the monotonic clock; ``None`` before.
         waited_s: How long all that it did waited for a free slot.
         attempt: The one that runs, from 1.
+        values: With what it runs, or ran.
+        session: Its conversation, if that went on after it had ended.
         identity: What tells it from the others, whatever their order; the id outside a fan-out.
         cut_by: The sibling whose failure cancelled it; empty if none did.
     """
@@ -56,6 +58,8 @@ class Cell:
     spent: Spent = field(default_factory=Spent)
     cut_by: str = ""
     identity: str = ""
+    values: Mapping[str, object] = field(default_factory=dict[str, object])
+    session: SessionRef | None = None
     began: float | None = None
     waited_s: float = 0.0
     attempt: int = 1
@@ -118,7 +122,8 @@ class Resolver:
         if isinstance(source, FanSettled | FanSession):
             return await self._listed(cast("FanOut[Any]", source))
         if isinstance(source, Session):
-            return _session(source.name, await ending_of(self._cells[source.source]))
+            cell = self._cells[source.source]
+            return _session(source.name, cell, await ending_of(cell))
         cell = self._cells[source]
         return got(cell.id, await ending_of(cell))
 
@@ -195,11 +200,16 @@ class Resolver:
         match source:
             case FanSession():
                 inner = self._of_instance(cast("Any", source.source), cell, ending)
-                return inner if isinstance(inner, Missing) else _session(source.name, ending)
+                return inner if isinstance(inner, Missing) else _session(source.name, cell, ending)
             case FanSettled():
                 return _unless_stopped(ending, outcome(cell.key, ending))
             case _:
                 return got(cell.id, ending)
+
+
+def through(source: Source[Any], root: Value) -> Got:
+    """What *source* gives if that from which it is picked gives *root*."""
+    return projected(source, through(source.source, root)) if isinstance(source, Picked) else root
 
 
 def _gravity(lost: Missing) -> int:
@@ -217,10 +227,10 @@ async def ending_of(cell: Cell) -> Ending:
     return await asyncio.shield(cell.settled)
 
 
-def _session(name: str, ending: Ending) -> Got:
+def _session(name: str, cell: Cell, ending: Ending) -> Got:
     """The conversation of an agent's node; its handle is made anew for each attempt."""
     found = got(name, ending)
-    return found if isinstance(found, Missing) else Value(ending.session)
+    return found if isinstance(found, Missing) else Value(cell.session or ending.session)
 
 
 def _judged(when: Condition, found: Got) -> bool | Missing:

@@ -13,7 +13,7 @@ from orchcore.declarations.resource import Resource
 from orchcore.errors import OrchcoreError
 from orchcore.execution.choosing import AgentBook
 from orchcore.execution.endings import Ending
-from orchcore.execution.keys import Key, NoDigestError, agent_digest, value_digest
+from orchcore.execution.keys import Key, NoDigestError, agent_digest, text_digest, value_digest
 from orchcore.execution.memory import Memory
 from orchcore.execution.resolving import Cell
 from orchcore.execution.storing import brief
@@ -42,10 +42,12 @@ class Reuse:
         self._book = book
         self._memory = memory
 
-    def key(self, cell: Cell, values: Mapping[str, object]) -> Key:
+    def key(self, cell: Cell, values: Mapping[str, object], revision: str = "") -> Key:
         """What *cell* depends on, given its inputs without resources; no digest if one has none."""
         node = cell.node
         parts = {"node": cell.identity, "returns": str(node.returns)}
+        if revision:
+            parts["revision"] = text_digest(revision)
         try:
             parts |= dict(self._inputs(node, values))
             if node.role == "agent":

@@ -108,7 +108,7 @@ class _Run:
         self.janitor = Janitor(self.journalist.warn, self.opened.patience)
         reuse = Reuse(plan, book, memory)
         scene = Scene(plan, office, self.opened, self.janitor, control, reuse)
-        gatekeeper = Gatekeeper(around, self.journalist)
+        gatekeeper = Gatekeeper(around, self.journalist, memory)
         self.scheduler = Scheduler(plan, scene, gatekeeper, around.fail_limit)
 
     def begin(self) -> None:

@@ -10,16 +10,17 @@ import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-from orchcore.declarations.sources import Condition
+from orchcore.declarations.gates import Approval
+from orchcore.declarations.sources import Condition, Picked, Source
 from orchcore.events import InstanceEnded, NodeEnded, NodeExpanded
-from orchcore.execution.attempts import Attempts
+from orchcore.execution.attempts import Attempts, Revision
 from orchcore.execution.bodies import Scene
-from orchcore.execution.endings import Ending, Missing, combined, got
+from orchcore.execution.endings import Ending, Missing, Value, combined, got
 from orchcore.execution.gating import Gatekeeper
 from orchcore.execution.inputs import Expansion, InputDesk
-from orchcore.execution.resolving import Cell, Resolver, ending_of
+from orchcore.execution.resolving import Cell, Resolver, ending_of, through
 from orchcore.execution.shielding import finished
 from orchcore.planning.fanning import FanError, Shape
 from orchcore.planning.plan import Fan, Plan, PlannedNode
@@ -41,6 +42,7 @@ class Scheduler:
     ) -> None:
         self._scene = scene
         self._gatekeeper = gatekeeper
+        gatekeeper.revise = self.revised
         self._control = scene.control
         self._fail_limit = fail_limit
         self._failed = 0
@@ -127,8 +129,40 @@ class Scheduler:
     async def _one(self, cell: Cell, values: Mapping[str, object]) -> Ending:
         if cell.node.role == "gate":
             return await self._gatekeeper.ask(cell, values["value"])
+        cell.values = values
         late = self._inputs.late(cell.node)
         return await Attempts(self._scene, cell, late).run(values)
+
+    async def revised(self, gate: Cell, comment: str) -> Ending:
+        """Has the phase before *gate* go on in its conversation; ends with the gate's new value."""
+        source = cast("Approval", gate.node.declared).source
+        cell = self._revisable(gate, source)
+        ending = None if cell is None else await ending_of(cell)
+        session = None if cell is None or ending is None else cell.session or ending.session
+        if cell is None or session is None or session.session_id is None:
+            reason = f"{source.name} cannot be revised: it is no agent's phase with a conversation"
+            return Ending("failed", reason=reason, failure=Failure("error", reason))
+        late = self._inputs.late(cell.node)
+        revision = Revision(comment, session)
+        again = await Attempts(self._scene, cell, late, revision).run(cell.values)
+        if not again.gave:
+            reason = f"the revision of {cell.id} {again.state}: {again.reason}"
+            return Ending("failed", reason=reason, failure=again.failure)
+        cell.session = again.session
+        await self._journalist.commit(_event(cell, again))
+        found = through(source, Value(again.value))
+        return found.ending() if isinstance(found, Missing) else replace(again, value=found.value)
+
+    def _revisable(self, gate: Cell, source: Source[Any]) -> Cell | None:
+        """The agent's phase, or its instance, whose value *gate* is about."""
+        while isinstance(source, Picked):
+            source = source.source
+        cell = self.cells.get(cast("Any", source))
+        if cell is None or cell.node.role != "agent":
+            return None
+        if cell.node.fan is None:
+            return cell if gate.shape is None else None
+        return None if gate.shape is None else cell.instances.get(gate.shape.position)
 
     async def _fanned(self, cell: Cell, fan: Fan, shared: Mapping[str, object]) -> Ending:
         cell.began = time.monotonic()

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from orchcore.events import (
+    ApprovalAsked,
+    ApprovalGiven,
     AttemptStarted,
     Event,
     InstanceEnded,
@@ -22,7 +24,7 @@ from orchcore.journal.snapshot import snapshot
 _TOLD = """
 SELECT body FROM events WHERE kind IN
   ('run_started', 'attempt_started', 'turn_started', 'turn_ended', 'step_started', 'step_ended',
-   'node_ended', 'instance_ended')
+   'node_ended', 'instance_ended', 'approval_asked', 'approval_given')
 ORDER BY seq
 """
 
@@ -49,6 +51,8 @@ class Past:
         results: By key: nodes and instances that gave a value.
         last: By id: how each node and instance ended last.
         begun: Ids of those of which an attempt was started.
+        answers: By gate and digest of what was seen: how it was answered last.
+        asked: By gate: the last question that has no answer yet.
     """
 
     processes: int = 0
@@ -58,6 +62,10 @@ class Past:
     results: Mapping[str, Ended] = field(default_factory=dict[str, Ended])
     last: Mapping[str, Ended] = field(default_factory=dict[str, Ended])
     begun: frozenset[str] = frozenset()
+    answers: Mapping[tuple[str, str], ApprovalGiven] = field(
+        default_factory=dict[tuple[str, str], ApprovalGiven]
+    )
+    asked: Mapping[str, ApprovalAsked] = field(default_factory=dict[str, ApprovalAsked])
 
     @classmethod
     def told_by(cls, events: Iterable[Event]) -> Self:
@@ -74,6 +82,8 @@ class Past:
             reading.results,
             reading.last,
             frozenset(reading.begun),
+            reading.answers,
+            reading.asked,
         )
 
 
@@ -108,6 +118,10 @@ class _Reading:
     results: dict[str, Ended] = field(default_factory=dict[str, Ended])
     last: dict[str, Ended] = field(default_factory=dict[str, Ended])
     begun: set[str] = field(default_factory=set[str])
+    answers: dict[tuple[str, str], ApprovalGiven] = field(
+        default_factory=dict[tuple[str, str], ApprovalGiven]
+    )
+    asked: dict[str, ApprovalAsked] = field(default_factory=dict[str, ApprovalAsked])
 
     def take(self, event: Event) -> None:
         """Reads one event more."""
@@ -116,6 +130,8 @@ class _Reading:
                 self.processes += 1
             case AttemptStarted():
                 self.begun.add(event.node)
+            case ApprovalAsked() | ApprovalGiven():
+                self._approval(event)
             case TurnStarted() | TurnEnded():
                 self._turn(event)
             case SubStepStarted() | SubStepEnded():
@@ -126,6 +142,13 @@ class _Reading:
                     self.results[event.key] = event
             case _:
                 pass
+
+    def _approval(self, event: ApprovalAsked | ApprovalGiven) -> None:
+        if isinstance(event, ApprovalAsked):
+            self.asked[event.node] = event
+            return
+        self.asked.pop(event.node, None)
+        self.answers[event.node, event.digest] = event
 
     def _turn(self, event: TurnStarted | TurnEnded) -> None:
         place = (str(self.processes), event.node, str(event.attempt), event.turn)

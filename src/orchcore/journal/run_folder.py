@@ -14,10 +14,11 @@ from orchcore.errors import Problem, RecordingError, shell_word, shown_path
 JOURNAL_NAME = "journal.db"
 LOCK_NAME = "lock"
 SESSIONS_NAME = "sessions"
+APPROVALS_NAME = "approvals"
 
 _NAME_LIMIT_BYTES = 100
 _UNSAFE = re.compile(rb"[^A-Za-z0-9._:+=@,-]")
-_RESERVED = frozenset({LOCK_NAME, SESSIONS_NAME})
+_RESERVED = frozenset({LOCK_NAME, SESSIONS_NAME, APPROVALS_NAME})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,10 @@ class RunFolder:
         resumed = (f"resume-{self.process - 1}",) if self.process > 1 else ()
         names = (folder_name(node_id), *resumed, f"attempt-{attempt}", f"turn-{turn}")
         return made_folder(self.path, *names)
+
+    def answer_file(self, gate_id: str) -> Path:
+        """``approvals/<gate>.json``: where an answer is left while nobody asks; not made."""
+        return self.path / APPROVALS_NAME / f"{folder_name(gate_id)}.json"
 
     def artifacts(self, node_id: str) -> Path:
         """The folder in which a node or instance may keep files, made if it is not there.
