@@ -25,20 +25,22 @@ from orchcore.config import load_config
 from orchcore.declarations.gates import Approval
 from orchcore.declarations.nodes import Node
 from orchcore.declarations.resource import Resource
-from orchcore.errors import CollectionError, Problem, UsageError
+from orchcore.errors import CollectionError, Problem, UsageError, did_you_mean
 from orchcore.events import Event
 from orchcore.execution.control import Control
 from orchcore.execution.fitness import ensure_agents
+from orchcore.execution.foreseeing import Foreseen
 from orchcore.execution.ports import (
     Answer,
     Approver,
     NullRecorder,
     Question,
     Recorder,
+    Ruling,
     Surroundings,
 )
 from orchcore.execution.printing import Tell, handed_on, published, written
-from orchcore.execution.running import play
+from orchcore.execution.running import foresee, play
 from orchcore.execution.secrecy import parameter_secrets, secrets_of
 from orchcore.journal.folder import ProjectFolder, RunFolder
 from orchcore.journal.origin import Origin
@@ -75,6 +77,7 @@ class RunSetup:
         warn: Told, once the run is over, of observers that were lost on the way.
         record: Whether the run is kept in ``.orchcore/``; without it nothing stays.
         resume: The id of the run that goes on; ``None`` starts a new one.
+        rulings: What was decided of its nodes that halt, by id.
     """
 
     observers: tuple[Observer, ...] = ()
@@ -88,6 +91,7 @@ class RunSetup:
     )
     record: bool = True
     resume: str | None = None
+    rulings: Mapping[str, Ruling] = field(default_factory=dict[str, Ruling])
     guarded: bool = False
     warn: Callable[[str], None] = _to_stderr
 
@@ -164,11 +168,35 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
                 environ=environ,
                 secrets=secrets.variables,
                 past=past,
+                rulings=_fitting(setup.rulings, plan),
             )
             with handed_on(_prints(setup, mask, publish)):
                 played = await play(plan, around, control)
     states: dict[str, NodeState] = {id_: one.state for id_, one in played.endings.items()}
     return RunResult(folder.id, played.exit_code, states, folder.path, played.given.value)
+
+
+async def foreseen(plan: Plan, run: str) -> tuple[Foreseen, ...]:
+    """What resuming *run* would do to every node and instance of *plan*; nothing is started.
+
+    Raises:
+        UsageError: An agent that the plan names cannot be used, or there is no such run.
+        RecordingError: The record cannot be read.
+    """
+    environ, adapters = dict(os.environ), find_adapters()
+    ensure_agents(plan, adapters, environ)
+    folder = ProjectFolder.seen(plan.folder).find_run(run)
+    trees = Trees()
+    around = Surroundings(
+        runner=LocalTurnRunner(adapters, trees, environ),
+        adapters=adapters,
+        trees=trees,
+        folders=folder,
+        publish=lambda _: None,
+        environ=environ,
+        past=read_past(folder),
+    )
+    return await foresee(plan, around)
 
 
 @contextmanager
@@ -253,6 +281,20 @@ async def _recorded(
         yield recorder, kept, past
     finally:
         await recorder.close()
+
+
+def _fitting(rulings: Mapping[str, Ruling], plan: Plan) -> Mapping[str, Ruling]:
+    """*rulings*, if each is of a node that halts.
+
+    Raises:
+        UsageError: One is not.
+    """
+    halting = [node.id for node in plan.nodes if node.options.halts]
+    for name in rulings:
+        if name.partition(":")[0] not in halting:
+            message = f"nothing has to be decided of '{name}': it has no recovery=\"halt\""
+            raise UsageError(Problem("unknown-target", message, None, did_you_mean(name, halting)))
+    return rulings
 
 
 async def _end_leftovers(trees: Trees, past: Past) -> None:

@@ -8,6 +8,7 @@ import click
 from orchcore.cli.orchfile_command import OrchfileCommand, plan_of
 from orchcore.cli.output import say
 from orchcore.cli.shared_options import TARGETS, replacing, selecting
+from orchcore.planning.plan import Plan
 
 
 @click.command(
@@ -21,12 +22,16 @@ What a run would refuse is refused here, too: the agents must be installed.
 {TARGETS}
 
 \b
-Example:
+Examples:
   orchcore plan review --task "a login page"
+  orchcore plan --resume 7f3c            what resuming would reuse, run or ask, and why
 """,
 )
 @selecting
 @replacing
+@click.option(
+    "--resume", metavar="RUN", help="What `orchcore resume RUN` would do; its words are known."
+)
 @click.pass_context
 def plan_command(ctx: click.Context, /, **_: object) -> None:
     """Prints the table of decisions, if there could be a run."""
@@ -35,8 +40,32 @@ def plan_command(ctx: click.Context, /, **_: object) -> None:
     from orchcore.planning.forecast import table
 
     plan = plan_of(ctx, complete=True)
+    if ctx.params["resume"] is not None:
+        say(_resuming(plan, ctx.params["resume"]))
+        return
     ensure_agents(plan, find_adapters(), os.environ)
     say(table(plan))
+
+
+def _resuming(plan: Plan, run: str) -> str:
+    """A line for each node and instance: what would happen to it, why, what it cost before."""
+    import asyncio
+
+    from orchcore.pipeline import foreseen
+    from orchcore.planning.drawing import columns
+
+    found = asyncio.run(foreseen(plan, run))
+    rows = [(one.action, one.node, one.reason, _price(one.cost_usd)) for one in found]
+    known = [one.cost_usd for one in found if one.action == "RUN" and one.cost_usd is not None]
+    runs = sum(one.action == "RUN" for one in found)
+    price = _price(sum(known)) if known else "unknown"
+    missing = f", {runs - len(known)} of them unknown" if 0 < len(known) < runs else ""
+    likely = f"likely cost of the {runs} that run: {price}{missing}" if runs else "nothing runs"
+    return f"{columns(rows)}\n{likely}\n"
+
+
+def _price(usd: float | None) -> str:
+    return "" if usd is None else f"${usd:.2f}"
 
 
 @click.command(

@@ -64,7 +64,7 @@ class Program(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Puts ``run`` before a line that names no command."""
         first = args[0] if args else None
-        if first == "resume" and not ctx.resilient_parsing:
+        if not ctx.resilient_parsing:
             args = _resumed(args)
         completing_a_command = first is None and ctx.resilient_parsing
         if first not in _COMMANDS and first not in _OWN_OPTIONS and not completing_a_command:
@@ -138,9 +138,15 @@ class Program(click.Group):
 
 
 def _resumed(args: list[str]) -> list[str]:
-    from orchcore.cli.resuming import line_of_run, wants_help
+    """*args*, with the words of the run that they go on with."""
+    plans = args[:1] == ["plan"] and any(word.partition("=")[0] == "--resume" for word in args)
+    if not plans and args[:1] != ["resume"]:
+        return args
+    from orchcore.cli.resuming import line_of_plan, line_of_run, wants_help
 
-    return args if wants_help(args[1:]) else line_of_run(args[1:])
+    if wants_help(args[1:]):
+        return args
+    return line_of_plan(args[1:]) if plans else line_of_run(args[1:])
 
 
 def run_program() -> None:

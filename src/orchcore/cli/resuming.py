@@ -45,6 +45,35 @@ def wants_help(words: Sequence[str]) -> bool:
     return any(word in ("-h", "--help") for word in words)
 
 
+_DECISIONS = {"--resume": 1, "--rerun": 1, "--accept": 1, "--answer": 2}
+"""Options that hold for one process alone, and how many values they have."""
+_FLAGS_OF_RUN = frozenset({"-x", "--exitfirst", "--yes", "-v", "--verbose"})
+_OPTIONS_OF_RUN = frozenset({"--maxfail", "--progress"})
+
+
+def line_of_plan(words: Sequence[str]) -> list[str]:
+    """The words after ``orchcore`` that show what ``--resume RUN``, which is in *words*, would do.
+
+    Raises:
+        UsageError: As ``line_of_run``.
+    """
+    rest = list(words)
+    at = next(n for n, word in enumerate(rest) if word.partition("=")[0] == "--resume")
+    _, equals, run = rest[at].partition("=")
+    run = run if equals else "".join(rest[at + 1 : at + 2])
+    del rest[at : at + (1 if equals else 2)]
+    line = iter(line_of_run([run, *rest])[1:])
+    kept = ["plan"]
+    for word in line:
+        name, equals, _ = word.partition("=")
+        if name in _OPTIONS_OF_RUN:
+            if not equals:
+                next(line, None)
+        elif word not in _FLAGS_OF_RUN:
+            kept.append(word)
+    return kept
+
+
 def line_of_run(words: Sequence[str]) -> list[str]:
     """The words after ``orchcore`` that go on with a run.
 
@@ -97,13 +126,13 @@ def _words(recorded: Sequence[str], added: Sequence[str], run: str) -> Iterator[
         word = words.pop(0)
         name, _, value = word.partition("=")
         in_next = not value and name.startswith("--") and words[:1] in ([_HIDDEN], ["-"])
-        if name == "--resume" and not value:
-            words.pop(0)
+        if name in _DECISIONS:
+            del words[: _DECISIONS[name] - bool(value)]
         elif value == _HIDDEN or in_next:
             del words[: int(in_next)]
             if name not in given:
                 raise UsageError(_not_recorded(name, run))
-        elif name != "--resume":
+        else:
             yield word
 
 

@@ -2,8 +2,10 @@
 
 import os
 import sys
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
 
 import click
 
@@ -11,7 +13,8 @@ from orchcore.cli.orchfile_command import OrchfileCommand, plan_of
 from orchcore.cli.outcomes import INTERRUPTED
 from orchcore.cli.output import outlive_readers, say_problems
 from orchcore.cli.shared_options import TARGETS, OwnProcess, replacing, selecting
-from orchcore.errors import Problem
+from orchcore.errors import Problem, UsageError
+from orchcore.execution.ports import Ruling
 from orchcore.planning.plan import Plan
 
 type Mode = Literal["auto", "tty", "plain", "json", "quiet"]
@@ -38,6 +41,7 @@ class Wishes:
         progress: Which display.
         verbose: Whether it shows what agents of passed phases wrote.
         resume: The run that goes on, if one does.
+        rulings: What was decided of its phases that halt.
     """
 
     fail_limit: int | None
@@ -45,6 +49,7 @@ class Wishes:
     progress: Mode
     verbose: bool
     resume: str | None = None
+    rulings: Mapping[str, Ruling] = field(default_factory=dict[str, Ruling])
 
 
 class RunCommand(OrchfileCommand):
@@ -97,6 +102,15 @@ Examples:
     metavar="RUN",
     help="Go on with this run: what it has paid for is not paid again. See orchcore resume.",
 )
+@click.option("--rerun", multiple=True, metavar="NODE", help="It halts: let it run once more.")
+@click.option("--accept", multiple=True, metavar="NODE", help="It halts: take it for done (null).")
+@click.option(
+    "--answer",
+    multiple=True,
+    nargs=2,
+    metavar="NODE FILE",
+    help="It halts: take it for done, with the JSON value in FILE.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show what agents of passed phases wrote.")
 @click.pass_context
 def run_command(
@@ -105,11 +119,42 @@ def run_command(
     """Runs the plan; gives the exit code."""
     plan = plan_of(ctx, complete=True)
     limit = 1 if exitfirst else maxfail
-    wishes = Wishes(limit, ctx.params["yes"], ctx.params["progress"], verbose, ctx.params["resume"])
+    params = ctx.params
+    wishes = Wishes(
+        fail_limit=limit,
+        yes=params["yes"],
+        progress=params["progress"],
+        verbose=verbose,
+        resume=params["resume"],
+        rulings=_rulings(params),
+    )
     own = isinstance(ctx.find_root().obj, OwnProcess)
     if own:
         outlive_readers()
     return _run(plan, wishes, own=own)
+
+
+def _rulings(params: Mapping[str, Any]) -> Mapping[str, Ruling]:
+    """What was decided of phases that halt.
+
+    Raises:
+        UsageError: Not with ``--resume``, two of one, or a file that cannot be read.
+    """
+    said: list[tuple[str, Ruling]] = [(node, Ruling(rerun=True)) for node in params["rerun"]]
+    said += [(node, Ruling(rerun=False)) for node in params["accept"]]
+    for node, file in params["answer"]:
+        try:
+            said.append((node, Ruling(rerun=False, value=Path(file).read_text("utf-8"))))
+        except (OSError, ValueError) as error:
+            raise UsageError(Problem("usage", f"--answer {node} {file}: {error}")) from None
+    rulings = dict(said)
+    if said and params["resume"] is None:
+        hint = "orchcore resume RUN --rerun NODE"
+        message = "--rerun, --accept and --answer decide about a run that goes on"
+        raise UsageError(Problem("usage", message, None, (hint,)))
+    if len(rulings) < len(said):
+        raise UsageError(Problem("usage", "a phase that halts has one decision at a time"))
+    return rulings
 
 
 def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
@@ -133,6 +178,7 @@ def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
         environ=dict(os.environ),
         yes=wishes.yes,
         resume=wishes.resume,
+        rulings=wishes.rulings,
         told_prints=told,
         shown_prints=shown,
     )

@@ -23,7 +23,8 @@ class PhaseOptions(TypedDict, total=False):
         tags: For ``-t TAG``.
         optional: Its failure is reported and does not fail the run.
         limits: Named limits that its turns and commands take: ``{"gpu": 1}`` is one at a time.
-        cache, budget, estimate_usd, recovery: Not available yet.
+        recovery: ``"halt"``: once begun it runs again only if a person says so.
+        cache, budget, estimate_usd: Not available yet.
     """
 
     name: str

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from inspect import isawaitable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from orchcore.declarations.body import BODY
+from pydantic import TypeAdapter
+
+from orchcore.declarations.body import BODY, RAISED
 from orchcore.declarations.nodes import Node
 from orchcore.errors import OrchcoreError
 from orchcore.events import AttemptStarted, Queued, RetryScheduled
@@ -116,11 +118,38 @@ class Attempts:
         kept = self._scene.reuse.found(self._cell, key)
         if kept is not None:
             return kept
-        return self._scene.reuse.told(self._cell, key, await self._tried(values))
+        ending = self._halted()
+        return self._scene.reuse.told(self._cell, key, ending or await self._tried(values))
+
+    def _halted(self) -> Ending | None:
+        """How it ends if it was begun in an earlier process, and may not simply run again."""
+        around = self._scene.office.around
+        if not self._node.options.halts or self._id not in around.past.begun:
+            return None
+        ruling = around.rulings.get(self._id)
+        if ruling is None:
+            return halted(self._id, around.folders.id)
+        if ruling.rerun:
+            return None
+        self._warn(f"{self._id} was not run: its result was given by hand")
+        return self._given(ruling.value)
+
+    def _given(self, text: str) -> Ending:
+        """It has passed with what a person says."""
+        returns = self._node.returns
+        try:
+            value: object = TypeAdapter[Any](Any if returns is None else returns).validate_json(
+                text
+            )
+        except RAISED as error:
+            failure = Failure("error", f"what was given by hand does not fit: {error}")
+            return Ending("failed", reason=str(failure), failure=failure)
+        return Ending("passed", value, stored=stored(value, returns), brief=brief(value))
 
     async def _tried(self, values: Mapping[str, object]) -> Ending:
         began = time.monotonic()
-        attempts = self._node.options.retries + 1
+        ruled = self._id in self._scene.office.around.rulings
+        attempts = 1 if ruled else self._node.options.retries + 1
         self._cell.began = began
         journalist = self._scene.office.journalist
         rng = random.Random(self._id)  # noqa: S311  jitter, no secret
@@ -314,6 +343,13 @@ async def _leave(body: RunningBody, opened: Opened) -> None:
     closing.result()
     if cancelled is not None:
         raise cancelled
+
+
+def halted(node: str, run: str) -> Ending:
+    """Of a node that waits for a decision."""
+    hint = f"orchcore resume {run} --rerun {node}, --accept {node}, or --answer {node} FILE"
+    reason = f"it was begun before, and may not simply run again: decide ({hint})"
+    return Ending("paused", reason=reason, failure=Failure("blocked", reason))
 
 
 def _exists(path: Path) -> bool:

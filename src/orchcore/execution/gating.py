@@ -84,6 +84,16 @@ class Gatekeeper:
                 return revised
             before, value = asked.shown, revised.value
 
+    def known(self, cell: Cell, value: object) -> Ending | None:
+        """How *cell* ends for *value*, if it was answered; ``None`` if a revision is wanted."""
+        asked = self._about(cell, value)
+        if isinstance(asked, Ending):
+            return asked
+        given = self._known(cell, asked)
+        if given is None or given.comment:
+            return None
+        return _ended(cell, asked, Answer(given.approved, given.by, given.edited))
+
     def _about(self, cell: Cell, value: object) -> _Asked | Ending:
         gate = cast("Approval", cell.node.declared)
         shown = pretty(value, None)

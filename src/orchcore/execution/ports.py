@@ -74,6 +74,19 @@ class Question:
     draft: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a person decided of a node that may not simply run again.
+
+    Attributes:
+        rerun: It runs once more, one attempt.
+        value: Otherwise it has passed with this, as JSON.
+    """
+
+    rerun: bool
+    value: str = "null"
+
+
 class Approver(Protocol):
     """Asks a person."""
 
@@ -130,6 +143,7 @@ class Surroundings:
         environ: Our environment.
         secrets: Names of the variables in it whose values are not shown.
         past: What earlier processes left of this run.
+        rulings: What was decided of nodes and instances that halt, by id.
     """
 
     runner: TurnRunner
@@ -144,3 +158,4 @@ class Surroundings:
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
     secrets: tuple[str, ...] = ()
     past: Past = field(default_factory=Past)
+    rulings: Mapping[str, Ruling] = field(default_factory=dict[str, Ruling])

@@ -11,7 +11,7 @@ from orchcore.declarations.body import RAISED
 from orchcore.declarations.nodes import Node
 from orchcore.declarations.resource import Resource
 from orchcore.errors import OrchcoreError
-from orchcore.execution.choosing import AgentBook
+from orchcore.execution.choosing import AgentBook, Choice
 from orchcore.execution.endings import Ending
 from orchcore.execution.keys import Key, NoDigestError, agent_digest, text_digest, value_digest
 from orchcore.execution.memory import Memory
@@ -51,7 +51,9 @@ class Reuse:
         try:
             parts |= dict(self._inputs(node, values))
             if node.role == "agent":
-                parts["agent"] = self._agent(node, values)
+                choice = self._choice(node, values)
+                parts["agent"] = agent_digest(choice, self._plan.folder)
+                parts["model"] = choice.model or ""
         except NoDigestError as error:
             return Key("", {NO_DIGEST: str(error)})
         except OrchcoreError:  # its attempt will say so
@@ -108,15 +110,14 @@ class Reuse:
                     made = fingerprint(root.generator, self._plan.folder)
                     yield f"input {_shown(wire.parameter)}", f"{root.name} {made}"
 
-    def _agent(self, node: PlannedNode, values: Mapping[str, object]) -> str:
+    def _choice(self, node: PlannedNode, values: Mapping[str, object]) -> Choice:
         said = {name: values.get(f"\0{name}") for name in ("cli", "model", "cwd")}
         talk = values.get(CONVERSATION)
         if isinstance(talk, SessionRef):
             name, model = talk.agent, said["model"] or talk.model
         else:
             name, model = self._book.name_for(said["cli"]), said["model"]
-        choice = self._book.choice(name, node.options, model, said["cwd"])
-        return agent_digest(choice, self._plan.folder)
+        return self._book.choice(name, node.options, model, said["cwd"])
 
 
 def _shown(name: str) -> str:

@@ -13,6 +13,7 @@ from orchcore.execution.bodies import Scene
 from orchcore.execution.choosing import AgentBook
 from orchcore.execution.control import Control
 from orchcore.execution.endings import Ending, Spent, Verdict, exit_code
+from orchcore.execution.foreseeing import Foreseen, Foreseer
 from orchcore.execution.gating import Gatekeeper
 from orchcore.execution.given import Given
 from orchcore.execution.janitor import Janitor
@@ -73,6 +74,17 @@ async def play(plan: Plan, around: Surroundings, control: Control) -> Played:
     return played
 
 
+async def foresee(plan: Plan, around: Surroundings) -> tuple[Foreseen, ...]:
+    """What resuming would do to every node and instance of *plan*; nothing is run or recorded."""
+    run = _Run(plan, around, Control())
+    reuse = run.scene.reuse
+    foreseer = Foreseer(reuse, run.memory)
+    scheduler = Scheduler(plan, run.scene, run.gatekeeper, None, foreseer)
+    await scheduler.run()
+    await run.opened.close()
+    return tuple(foreseer.rest(scheduler.cells.values()))
+
+
 async def _heeded(nodes: asyncio.Task[None], control: Control) -> asyncio.CancelledError | None:
     """Waits for *nodes*; a cancellation of ours ends the run in order, as a signal would."""
     try:
@@ -94,7 +106,7 @@ class _Run:
         self.journalist = Journalist(around, control)
         self.preparations = Preparations(around, plan.folder, self.journalist.warn)
         book = AgentBook(plan, around.adapters)
-        memory = Memory(around.past)
+        self.memory = memory = Memory(around.past)
         office = Office(
             around,
             Slots(plan.jobs),
@@ -107,9 +119,9 @@ class _Run:
         self.opened = Opened(plan.parameters, self.journalist.warn)
         self.janitor = Janitor(self.journalist.warn, self.opened.patience)
         reuse = Reuse(plan, book, memory)
-        scene = Scene(plan, office, self.opened, self.janitor, control, reuse)
-        gatekeeper = Gatekeeper(around, self.journalist, memory)
-        self.scheduler = Scheduler(plan, scene, gatekeeper, around.fail_limit)
+        self.scene = Scene(plan, office, self.opened, self.janitor, control, reuse)
+        self.gatekeeper = Gatekeeper(around, self.journalist, memory)
+        self.scheduler = Scheduler(plan, self.scene, self.gatekeeper, around.fail_limit)
 
     def begin(self) -> None:
         """Says what is about to run, and lets others end it."""

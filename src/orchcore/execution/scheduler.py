@@ -18,6 +18,7 @@ from orchcore.events import InstanceEnded, NodeEnded, NodeExpanded
 from orchcore.execution.attempts import Attempts, Revision
 from orchcore.execution.bodies import Scene
 from orchcore.execution.endings import Ending, Missing, Value, combined, got
+from orchcore.execution.foreseeing import Foreseer
 from orchcore.execution.gating import Gatekeeper
 from orchcore.execution.inputs import Expansion, InputDesk
 from orchcore.execution.resolving import Cell, Resolver, ending_of, through
@@ -35,16 +36,23 @@ class Scheduler:
         scene: What bodies get.
         gatekeeper: Asks people.
         fail_limit: After so many failed instances the run is ended; ``None``: never.
+        foreseer: Stands where attempts and gates are, if nothing is to be run.
     """
 
     def __init__(
-        self, plan: Plan, scene: Scene, gatekeeper: Gatekeeper, fail_limit: int | None
+        self,
+        plan: Plan,
+        scene: Scene,
+        gatekeeper: Gatekeeper,
+        fail_limit: int | None,
+        foreseer: Foreseer | None = None,
     ) -> None:
         self._scene = scene
         self._gatekeeper = gatekeeper
         gatekeeper.revise = self.revised
         self._control = scene.control
         self._fail_limit = fail_limit
+        self._foreseer = foreseer
         self._failed = 0
         self._journalist = scene.office.journalist
         self._tasks: dict[asyncio.Task[None], None] = {}  # in their order, also when all are ended
@@ -127,11 +135,18 @@ class Scheduler:
         return None
 
     async def _one(self, cell: Cell, values: Mapping[str, object]) -> Ending:
+        if self._foreseer is not None:
+            return self._foreseen(self._foreseer, cell, values)
         if cell.node.role == "gate":
             return await self._gatekeeper.ask(cell, values["value"])
         cell.values = values
         late = self._inputs.late(cell.node)
         return await Attempts(self._scene, cell, late).run(values)
+
+    def _foreseen(self, foreseer: Foreseer, cell: Cell, values: Mapping[str, object]) -> Ending:
+        if cell.node.role == "gate":
+            return foreseer.gate(cell, self._gatekeeper.known(cell, values["value"]))
+        return foreseer.attempt(cell, values)
 
     async def revised(self, gate: Cell, comment: str) -> Ending:
         """Has the phase before *gate* go on in its conversation; ends with the gate's new value."""

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -25,11 +25,10 @@ NOT_YET = {
     "budget": "budgets",
     "estimate_usd": "budgets",
     "cache": "reuse across runs",
-    "recovery": "resume",
 }
 """Options the types accept and this version refuses, with what they belong to."""
 
-_NODE_ONLY = frozenset({"when", "after", "optional"})
+_NODE_ONLY = frozenset({"when", "after", "optional", "recovery"})
 _FAN_ONLY = frozenset({"quorum", "fail_fast", "cross"})
 _PHASE = frozenset(PhaseOptions.__annotations__)
 _AGENT = frozenset(AgentOptions.__annotations__)
@@ -68,6 +67,7 @@ class _Checked(BaseModel):
     limits: Mapping[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict[str, int])
     tags: list[str] | tuple[str, ...] = ()
     optional: bool = False
+    recovery: Literal["rerun", "halt"] = "rerun"
 
 
 class FanChecked(BaseModel):
@@ -253,6 +253,7 @@ def _built(checked: _Checked, raw: Mapping[str, Any], cli: object) -> NodeOption
         limits=checked.limits,
         tags=tuple(checked.tags),
         optional=checked.optional,
+        halts=checked.recovery == "halt",
     )
 
 

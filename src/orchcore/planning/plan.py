@@ -43,6 +43,7 @@ class NodeOptions:
         timeout_s: Wall time of one attempt; ``None``: no limit.
         idle_s: Silence that is a stall; ``None``: the agent's default.
         reasks: How often an invalid answer is asked again.
+        halts: Whether it stops for a decision where a resumed run would run it once more.
     """
 
     cli: object = None
@@ -61,6 +62,7 @@ class NodeOptions:
     limits: Mapping[str, int] = field(default_factory=dict[str, int])
     tags: tuple[str, ...] = ()
     optional: bool = False
+    halts: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,141 @@
+"""What a resumed run would do: the scheduler goes through the plan, and nothing is run."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from orchcore.declarations.nodes import Node
+from orchcore.events import InstanceEnded, NodeEnded
+from orchcore.execution.endings import Ending
+from orchcore.execution.keys import Key
+from orchcore.execution.memory import Memory
+from orchcore.execution.resolving import Cell
+from orchcore.execution.reusing import NO_DIGEST, SOURCE, Reuse
+from orchcore.planning.fingerprint import changed_line, written
+from orchcore.results import Failure
+
+type Action = Literal["REUSE", "RUN", "HALT", "SKIP", "ASK"]
+
+_NOT_YET = Failure("cancelled", "it is not run here")
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What would become of a node or an instance.
+
+    Attributes:
+        node: Its id.
+        action: What would happen to it.
+        reason: Why, one line.
+        cost_usd: What it cost the last time, if it would run again and that is known.
+    """
+
+    node: str
+    action: Action
+    reason: str
+    cost_usd: float | None = None
+
+
+class Foreseer:
+    """Stands where attempts and gates are, and notes what they would be asked to do.
+
+    Args:
+        reuse: Finds results.
+        memory: What is recorded.
+    """
+
+    def __init__(self, reuse: Reuse, memory: Memory) -> None:
+        self._reuse = reuse
+        self._past = memory.past
+        self.found: dict[str, Foreseen] = {}
+
+    def attempt(self, cell: Cell, values: Mapping[str, object]) -> Ending:
+        """How *cell* ends here: reused, or not at all."""
+        key = self._reuse.key(cell, values)
+        kept = self._reuse.found(cell, key)
+        if kept is not None:
+            self.found[cell.id] = Foreseen(cell.id, "REUSE", "nothing has changed")
+            return kept
+        self.found[cell.id] = self._run(cell.id, self.why(cell, key))
+        if cell.node.options.halts and cell.id in self._past.begun:
+            self.found[cell.id] = replace(self.found[cell.id], action="HALT")
+        return Ending("cancelled", reason="it would run", failure=_NOT_YET)
+
+    def gate(self, cell: Cell, known: Ending | None) -> Ending:
+        """How a gate ends here: as it was answered, or not at all."""
+        if known is not None:
+            self.found[cell.id] = Foreseen(cell.id, "REUSE", "it was answered")
+            return known
+        self.found[cell.id] = Foreseen(cell.id, "ASK", "it has no answer yet")
+        return Ending("cancelled", reason="it would be asked", failure=_NOT_YET)
+
+    def rest(self, cells: Iterable[Cell]) -> Iterator[Foreseen]:
+        """Every node and instance in the plan's order, those that were never reached as well."""
+        changed: set[str] = set()
+        for cell in cells:
+            for one in cell.instances.values() or (cell,):
+                foreseen = self.found.get(one.id) or self._unreached(one, changed)
+                if foreseen.action != "REUSE":
+                    changed.add(cell.id)
+                yield foreseen
+
+    def _unreached(self, cell: Cell, changed: set[str]) -> Foreseen:
+        ending = cell.settled.result()
+        if ending.state == "skipped":
+            return Foreseen(cell.id, "SKIP", ending.reason)
+        if ending.state == "passed":  # a fan-out without instances
+            return Foreseen(cell.id, "RUN", "it has no instances")
+        needs = ", ".join(need for need in cell.node.needs if need in changed) or ending.reason
+        before = self._past.last.get(cell.id)
+        if before is None and cell.id not in self._past.begun:
+            return self._run(cell.id, f"new, after {needs}")
+        return self._run(cell.id, f"upstream changed: {needs}")
+
+    def _run(self, node: str, reason: str) -> Foreseen:
+        before = self._past.last.get(node)
+        return Foreseen(node, "RUN", reason, None if before is None else before.cost_usd)
+
+    def why(self, cell: Cell, key: Key) -> str:
+        """Why *cell* cannot be reused."""
+        if not key.digest:
+            return f"input has no digest: {key.parts[NO_DIGEST]}"
+        before = self._past.last.get(cell.id)
+        if before is None or before.state not in ("passed", "reused", "partial"):
+            return self._unfinished(cell, before)
+        if before.value is None or not before.key:
+            return "its result is not stored"
+        changes = list(self._changes(cell, key, before))
+        return "; ".join(changes) or "its result cannot be read back as it was"
+
+    def _unfinished(self, cell: Cell, before: NodeEnded | InstanceEnded | None) -> str:
+        if before is None:
+            return "interrupted" if cell.id in self._past.begun else "new"
+        if before.state == "failed":
+            return f"failed: {before.failure or before.reason}"
+        return "interrupted" if before.state == "cancelled" else f"{before.state} before"
+
+    def _changes(self, cell: Cell, key: Key, before: NodeEnded | InstanceEnded) -> Iterator[str]:
+        parts = before.key_parts
+        for name in key.differs({name: parts[name] for name in key.parts if name in parts}):
+            if name == "code":
+                yield _code_change(cell, parts)
+            elif name == "model":
+                was, now = parts.get(name) or "its own", key.parts[name] or "its own"
+                yield f"model changed: {was} -> {now}"
+            elif name == "agent" and parts.get("model") != key.parts.get("model"):
+                continue
+            elif name.startswith("input "):
+                yield f"upstream changed: {name.removeprefix('input ')}"
+            else:
+                yield f"{name} changed"
+
+
+def _code_change(cell: Cell, before: Mapping[str, str]) -> str:
+    declared = cell.node.declared
+    if not isinstance(declared, Node) or not before.get(SOURCE):
+        return "code changed"
+    changed = changed_line(before[SOURCE], written(declared.spec.fn))
+    if changed is None:
+        return "code changed: something that it uses"
+    kind, line = changed
+    return f"{kind} changed: line {line}"
