@@ -96,6 +96,7 @@ class Profile(BaseModel):
     Attributes:
         default_agent: The agent of phases that name none.
         jobs: Turns and commands at once (``-j``).
+        budget: USD that a run may cost (``--budget``); ``None``: no limit.
         agents: Named agents; each key replaces the one of the agent of that name.
     """
 
@@ -103,6 +104,7 @@ class Profile(BaseModel):
 
     default_agent: str | None = None
     jobs: Annotated[int, Field(ge=1)] | None = None
+    budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     agents: Mapping[str, AgentSettings] = Field(default_factory=dict[str, AgentSettings])
 
 
@@ -113,6 +115,7 @@ class Settings(Profile):
         orchfile: Which file is the orchfile, relative to the configuration file.
         default_agent: The agent of phases that name none.
         jobs: Turns and commands at once (``-j``).
+        budget: USD that a run may cost (``--budget``).
         agents: Named agents.
         profiles: Sets of settings to choose from with ``--profile`` or ``ORCHCORE_PROFILE``.
     """

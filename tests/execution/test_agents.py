@@ -740,7 +740,7 @@ async def test_agents_that_are_not_installed_are_told(tmp_path: Path) -> None:
     [
         ("ai.using('nobody')", "[unknown-agent]"),
         ("ai.using(modle='x')", "[unknown-option]"),
-        ("ai.using(budget=1.0)", "[not-available]"),
+        ("ai.using(budget=-1.0)", "[option]"),
         ("ai.using(timeout='soon')", "[option]"),
         ("ai.using(tools=['Read'])", "agent 'scripted' cannot take tools="),
         ("ai.fork()", "bad_invocation: agent 'scripted' cannot fork"),

@@ -178,7 +178,7 @@ def test_using_changes_what_it_names() -> None:
     ("options", "code", "said"),
     [
         ({"modle": "x"}, "unknown-option", "did you mean 'model'"),
-        ({"budget": 1.0}, "not-available", "budgets"),
+        ({"budget": -1.0}, "option", "greater than 0"),
         ({"tools": "Read"}, "option", "tools='Read'"),
         ({"retries": 1}, "unknown-option", "'retries'"),
     ],

@@ -100,7 +100,7 @@ def test_signal_while_a_person_is_asked(tmp_path: Path) -> None:
     project = Project.of("approval", tmp_path)
     with project.run(terminal=True) as room:
         project.agents(1, room)
-        room.terminal.read_until("approve? [y/n]", within_s=SOON_S)
+        room.terminal.read_until("approve? [y/n/e/r/?]", within_s=SOON_S)
         room.terminal.type(b"\x03")
         assert_ended_in_order(project, room, within_s=10)
 

@@ -64,7 +64,7 @@ def test_hang_up_ends_in_order(tmp_path: Path) -> None:
     project = Project.of("approval", tmp_path)
     with project.run("--progress", "tty", terminal=True) as room:
         project.agents(1, room)
-        room.terminal.read_until("approve? [y/n]", within_s=SOON_S)
+        room.terminal.read_until("approve? [y/n/e/r/?]", within_s=SOON_S)
         room.terminal.hang_up()
         assert room.wait(10) == 2
         assert room.left_after(0) == []

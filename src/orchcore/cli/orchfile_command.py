@@ -151,6 +151,7 @@ def plan_of(ctx: click.Context, *, complete: bool) -> Plan:
         tags=tuple(params.get("tag", ())),
         parameters=values_of(params),
         jobs=params.get("jobs"),
+        budget_usd=params.get("budget"),
         agent=params.get("agent"),
         model=params.get("model"),
         complete=complete,

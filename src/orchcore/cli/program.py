@@ -31,6 +31,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Look at runs": {
         "runs": ("recorded", "List recorded runs, the latest first."),
         "show": ("recorded", "Show one recorded run, also while it goes on."),
+        "cost": ("costs", "Show what turns cost, by phase, agent, model and day."),
     },
     "Set up": {
         "init": ("starting", "Write a starter orchfile and settings; never overwrites."),
@@ -195,7 +196,7 @@ Exit codes:
   0   everything passed              4   usage, or a mistake in the orchfile
   1   something failed               5   nothing selected
   2   interrupted                    10  paused for approval
-  3   internal error
+  3   internal error                 11  budget exhausted
 """
 
 program = Program(

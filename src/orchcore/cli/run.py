@@ -81,7 +81,7 @@ Examples:
   orchcore run flows/release.py::publish --yes
 """,
     epilog="\b\nExit codes: 0 passed, 1 failed, 2 interrupted, 3 internal error, 4 usage,\n"
-    "5 nothing selected, 10 paused for approval. See orchcore --help.",
+    "5 nothing selected, 10 paused for approval, 11 budget exhausted. See orchcore --help.",
 )
 @selecting
 @replacing
@@ -102,6 +102,11 @@ Examples:
     metavar="RUN",
     help="Go on with this run: what it has paid for is not paid again. See orchcore resume.",
 )
+@click.option(
+    "--strict-budget",
+    is_flag=True,
+    help="Refuse agents whose turns cannot be priced; else they are listed as unpriced.",
+)
 @click.option("--rerun", multiple=True, metavar="NODE", help="It halts: let it run once more.")
 @click.option("--accept", multiple=True, metavar="NODE", help="It halts: take it for done (null).")
 @click.option(
@@ -118,6 +123,8 @@ def run_command(
 ) -> int:
     """Runs the plan; gives the exit code."""
     plan = plan_of(ctx, complete=True)
+    if ctx.params["strict_budget"]:
+        _ensure_priced(plan)
     limit = 1 if exitfirst else maxfail
     params = ctx.params
     wishes = Wishes(
@@ -132,6 +139,13 @@ def run_command(
     if own:
         outlive_readers()
     return _run(plan, wishes, own=own)
+
+
+def _ensure_priced(plan: Plan) -> None:
+    from orchcore.agents.adapters.finder import find_adapters
+    from orchcore.execution.fitness import ensure_priced
+
+    ensure_priced(plan, find_adapters())
 
 
 def _rulings(params: Mapping[str, Any]) -> Mapping[str, Ruling]:

@@ -69,8 +69,14 @@ def selecting(command: Decorated) -> Decorated:
 
 
 def replacing(command: Decorated) -> Decorated:
-    """``-j``, ``--agent``, ``--model``, ``--profile``: what replaces what files say."""
+    """``-j``, ``--agent``, ``--model``, ``--budget``, ``--profile``: over what files say."""
     for option in (
+        click.option(
+            "--budget",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="USD",
+            help="What the run may cost; then nothing new starts, and all that is done is kept.",
+        ),
         click.option(
             "--profile", metavar="NAME", help="Settings of the configuration's profiles.NAME."
         ),

@@ -24,7 +24,9 @@ class PhaseOptions(TypedDict, total=False):
         optional: Its failure is reported and does not fail the run.
         limits: Named limits that its turns and commands take: ``{"gpu": 1}`` is one at a time.
         recovery: ``"halt"``: once begun it runs again only if a person says so.
-        cache, budget, estimate_usd: Not available yet.
+        budget: USD that all of its turns may cost together.
+        estimate_usd: What one of its turns likely costs, where nothing is known of it yet.
+        cache: Not available yet.
     """
 
     name: str

@@ -214,6 +214,7 @@ class TurnEnded:
         answer: The validated answer as JSON, or the text as a JSON string.
         failure: ``None`` exactly when the turn succeeded.
         salvaged: Whether no process was started: an earlier one's transcript holds its end.
+        booked_usd: What it counts as under a budget if it has no price: an estimate.
     """
 
     at: float
@@ -231,6 +232,7 @@ class TurnEnded:
     simulated: bool = False
     warnings: tuple[str, ...] = ()
     salvaged: bool = False
+    booked_usd: float | None = None
     kind: Literal["turn_ended"] = "turn_ended"
 
 

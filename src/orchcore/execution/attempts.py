@@ -17,6 +17,7 @@ from orchcore.declarations.nodes import Node
 from orchcore.errors import OrchcoreError
 from orchcore.events import AttemptStarted, Queued, RetryScheduled
 from orchcore.execution.abilities import FORK, RESUME
+from orchcore.execution.asking import Attempt, Resumed
 from orchcore.execution.attempt_failures import failure_of, frames_of, skip_in
 from orchcore.execution.bodies import RunningBody, Scene
 from orchcore.execution.control import Interrupted
@@ -31,7 +32,6 @@ from orchcore.execution.retrying import next_try
 from orchcore.execution.shielding import cut_short, finished
 from orchcore.execution.storing import brief, stored
 from orchcore.execution.supervising import supervised
-from orchcore.execution.turns import Attempt, Resumed
 from orchcore.planning.drafting import CONVERSATION
 from orchcore.results import Failure, SessionRef
 

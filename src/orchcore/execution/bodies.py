@@ -20,6 +20,7 @@ from orchcore.declarations.edges import UNSET, Marker, Param
 from orchcore.declarations.nodes import Callee
 from orchcore.errors import OrchcoreError, Problem
 from orchcore.events import SubStepEnded, SubStepStarted
+from orchcore.execution.asking import Attempt, Office
 from orchcore.execution.attempt_failures import failure_of
 from orchcore.execution.commanding import last_lines, program_name, unchecked
 from orchcore.execution.control import Control
@@ -42,7 +43,7 @@ from orchcore.execution.substeps import (
     recorded,
 )
 from orchcore.execution.supervising import supervised
-from orchcore.execution.turns import Attempt, Office, TurnDesk
+from orchcore.execution.turns import TurnDesk
 from orchcore.planning.fingerprint import fingerprint
 from orchcore.planning.plan import NodeOptions, Plan
 from orchcore.planning.wiring import is_resource_edge, wires

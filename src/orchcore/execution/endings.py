@@ -217,9 +217,14 @@ type Verdict = tuple[NodeState, bool, bool]
 
 
 def exit_code(
-    verdicts: Iterable[Verdict], *, interrupted: bool, internal: bool, untidy: bool = False
+    verdicts: Iterable[Verdict],
+    *,
+    interrupted: bool,
+    internal: bool,
+    untidy: bool = False,
+    exhausted: bool = False,
 ) -> int:
-    """The exit code of a run; the gravest first: 3, 2, 1, 10, 0.
+    """The exit code of a run; the gravest first: 3, 2, 11, 1, 10, 0.
 
     An optional node may fail, or be partial; a node that is blocked because of it may not.
 
@@ -228,11 +233,14 @@ def exit_code(
         interrupted: Whether somebody ended it.
         internal: Whether something of ours went wrong.
         untidy: Whether something is wrong that is no node's: a resource that did not close.
+        exhausted: Whether there was no money for something.
     """
     if internal:
         return 3
     if interrupted:
         return 2
+    if exhausted:
+        return 11
     counts: Counter[str] = Counter()
     for state, optional, declined in verdicts:
         counts["declined"] += declined

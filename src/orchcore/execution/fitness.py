@@ -10,8 +10,8 @@ from orchcore.collection.reach import conversations
 from orchcore.declarations.edges import Each, Marker, Maybe, Use
 from orchcore.errors import Location, OrchcoreError, Problem, UsageError
 from orchcore.execution.abilities import FORK, RESUME, Ability
+from orchcore.execution.asking import Asked, invocation_of
 from orchcore.execution.choosing import AgentBook
-from orchcore.execution.turns import Asked, invocation_of
 from orchcore.planning.drafting import CONVERSATION
 from orchcore.planning.plan import NodeOptions, Plan, PlannedNode
 
@@ -29,6 +29,26 @@ def ensure_agents(plan: Plan, adapters: Mapping[str, Adapter], environ: Mapping[
     for user in _users(plan):
         for name in user.asked:
             problems.update(dict.fromkeys(_problems(book, name, user, environ.get("PATH"))))
+    if problems:
+        raise UsageError(*problems)
+
+
+def ensure_priced(plan: Plan, adapters: Mapping[str, Adapter]) -> None:
+    """Refuses *plan* if it names an agent of whose turns no price can be known.
+
+    Raises:
+        UsageError: With every such agent.
+    """
+    book = AgentBook(plan, adapters)
+    problems: dict[Problem, None] = {}
+    for user in _users(plan):
+        for asked in user.asked:
+            name = book.name_for(asked)
+            adapter, settings = book.adapter_of(name)
+            if adapter.capabilities.money == "nothing" and settings.prices is None:
+                hint = f"tell its prices:   [agents.{name}.prices]   input = 2.0   output = 8.0"
+                message = f"agent '{name}' cannot be priced (--strict-budget)"
+                problems[Problem("unpriced", message, user.where, (hint,))] = None
     if problems:
         raise UsageError(*problems)
 

@@ -23,8 +23,9 @@ from orchcore.errors import OrchcoreError, Problem, UsageError
 from orchcore.events import AgentEvent
 from orchcore.execution.abilities import FORK, RESUME, Ability
 from orchcore.execution.answers import AnswerShape, InvalidAnswerError, shape
+from orchcore.execution.asking import Asked, Resumed, Told
 from orchcore.execution.choosing import AgentBook, Choice
-from orchcore.execution.turns import Asked, Resumed, Told, TurnDesk
+from orchcore.execution.turns import TurnDesk
 from orchcore.results import Failure, SessionRef, Turn, TurnFailed, TurnResult, Usage
 
 NUDGE = (

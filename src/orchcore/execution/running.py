@@ -9,7 +9,9 @@ from typing import Any
 
 from orchcore.declarations.edges import UNSET
 from orchcore.events import NodeDrawn, RunEnded, RunStarted, StopRequested
+from orchcore.execution.asking import Office
 from orchcore.execution.bodies import Scene
+from orchcore.execution.budget import Treasury
 from orchcore.execution.choosing import AgentBook
 from orchcore.execution.control import Control
 from orchcore.execution.endings import Ending, Spent, Verdict, exit_code
@@ -27,7 +29,7 @@ from orchcore.execution.resolving import Cell
 from orchcore.execution.reusing import Reuse
 from orchcore.execution.scheduler import Scheduler
 from orchcore.execution.shielding import finished
-from orchcore.execution.turns import Office
+from orchcore.journal.past import Past
 from orchcore.planning.plan import Plan, PlannedNode
 from orchcore.planning.selection import known_instances
 from orchcore.results import NodeState, counted_states
@@ -74,6 +76,16 @@ async def play(plan: Plan, around: Surroundings, control: Control) -> Played:
     return played
 
 
+def treasury_of(plan: Plan, past: Past) -> Treasury:
+    """The budgets of *plan*, with what earlier processes spent of them."""
+    phases = {
+        node.id: node.options.budget_usd
+        for node in plan.nodes
+        if node.options.budget_usd is not None
+    }
+    return Treasury(plan.budget_usd, phases, past.spent_usd, past.costs_usd)
+
+
 async def foresee(plan: Plan, around: Surroundings) -> tuple[Foreseen, ...]:
     """What resuming would do to every node and instance of *plan*; nothing is run or recorded."""
     run = _Run(plan, around, Control())
@@ -107,6 +119,7 @@ class _Run:
         self.preparations = Preparations(around, plan.folder, self.journalist.warn)
         book = AgentBook(plan, around.adapters)
         self.memory = memory = Memory(around.past)
+        treasury = treasury_of(plan, around.past)
         office = Office(
             around,
             Slots(plan.jobs),
@@ -115,6 +128,7 @@ class _Run:
             self.preparations,
             plan.folder,
             memory,
+            treasury,
         )
         self.opened = Opened(plan.parameters, self.journalist.warn)
         self.janitor = Janitor(self.journalist.warn, self.opened.patience)
@@ -140,6 +154,7 @@ class _Run:
                 },
                 str(self.around.folders.path),
                 secrets=self.around.secrets,
+                budget_usd=self.plan.budget_usd,
                 resumes=self.around.past.processes,
             )
         )
@@ -167,7 +182,17 @@ class _Run:
             interrupted=self.control.interrupted,
             internal=self.control.internal,
             untidy=any(self._untidy()),
+            exhausted=self._exhausted(),
         )
+
+    def _exhausted(self) -> bool:
+        """Whether something failed because there was no money for it."""
+        endings = (
+            one.settled.result()
+            for cell in self.scheduler.cells.values()
+            for one in (cell, *cell.instances.values())
+        )
+        return any(one.failure is not None and one.failure.kind == "budget" for one in endings)
 
     def _ended(self, code: int) -> RunEnded:
         states: Counter[str] = Counter()

@@ -53,6 +53,8 @@ class Past:
         begun: Ids of those of which an attempt was started.
         answers: By gate and digest of what was seen: how it was answered last.
         asked: By gate: the last question that has no answer yet.
+        spent_usd: By phase: what its turns cost, those without a price as they were booked.
+        costs_usd: By phase and agent (with its model): what each priced turn cost.
     """
 
     processes: int = 0
@@ -66,6 +68,10 @@ class Past:
         default_factory=dict[tuple[str, str], ApprovalGiven]
     )
     asked: Mapping[str, ApprovalAsked] = field(default_factory=dict[str, ApprovalAsked])
+    spent_usd: Mapping[str, float] = field(default_factory=dict[str, float])
+    costs_usd: Mapping[tuple[str, str], list[float]] = field(
+        default_factory=dict[tuple[str, str], list[float]]
+    )
 
     @classmethod
     def told_by(cls, events: Iterable[Event]) -> Self:
@@ -84,6 +90,8 @@ class Past:
             frozenset(reading.begun),
             reading.answers,
             reading.asked,
+            reading.spent_usd,
+            reading.costs_usd,
         )
 
 
@@ -122,6 +130,10 @@ class _Reading:
         default_factory=dict[tuple[str, str], ApprovalGiven]
     )
     asked: dict[str, ApprovalAsked] = field(default_factory=dict[str, ApprovalAsked])
+    spent_usd: dict[str, float] = field(default_factory=dict[str, float])
+    costs_usd: dict[tuple[str, str], list[float]] = field(
+        default_factory=dict[tuple[str, str], list[float]]
+    )
 
     def take(self, event: Event) -> None:
         """Reads one event more."""
@@ -155,10 +167,19 @@ class _Reading:
         if isinstance(event, TurnStarted):
             self.turns_open[place] = event
             return
+        self._spend(event, self.turns_open.get(place))
         cancelled = event.failure is not None and event.failure.kind == "cancelled"
         begun = None if cancelled else self.turns_open.pop(place, None)
         if begun is not None and begun.key and answered(event):
             self.turns[begun.key] = PastTurn(begun, event)
+
+    def _spend(self, over: TurnEnded, begun: TurnStarted | None) -> None:
+        node = over.node.partition(":")[0]
+        cost_usd = over.booked_usd if over.cost_usd is None else over.cost_usd
+        self.spent_usd[node] = self.spent_usd.get(node, 0.0) + (cost_usd or 0.0)
+        if begun is not None and over.cost_usd is not None and answered(over):
+            agent = f"{begun.agent} {begun.model or ''}"
+            self.costs_usd.setdefault((node, agent), []).append(over.cost_usd)
 
     def _step(self, event: SubStepStarted | SubStepEnded) -> None:
         place = (event.node, str(event.attempt), event.path)

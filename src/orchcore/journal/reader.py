@@ -96,6 +96,17 @@ def read_run(folder: RunFolder) -> RunRecord:
     )
 
 
+def read_turns(folder: RunFolder) -> tuple[RecordedTurn, ...]:
+    """The turns of the run in *folder*, without their answers.
+
+    Raises:
+        RecordingError: Its journal is missing, damaged, foreign, or a newer orchcore's.
+    """
+    with snapshot(folder) as connection:
+        rows = connection.execute("SELECT * FROM turns ORDER BY started_seq").fetchall()
+    return tuple(_turn(row, {}) for row in rows)
+
+
 def _listed(folder: RunFolder) -> RunSummary:
     try:
         return read_summary(folder)

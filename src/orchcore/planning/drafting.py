@@ -45,6 +45,7 @@ class Request:
         jobs: Turns and commands at once; ``None``: the configuration's.
         agent: Replaces every agent's name.
         model: Replaces every model.
+        budget_usd: What the run may cost; ``None``: the configuration's.
         complete: Whether missing required parameters are errors (not for drawing).
         environ: For parameters with ``env=``; by default the process's.
     """
@@ -56,6 +57,7 @@ class Request:
     jobs: int | None = None
     agent: str | None = None
     model: str | None = None
+    budget_usd: float | None = None
     complete: bool = True
     environ: Mapping[str, str] | None = None
 
@@ -98,6 +100,7 @@ def draft(collection: Collection, request: Request) -> Plan:
         request.agent,
         request.model,
         tuple(problem for problem in problems if problem.warning),
+        request.budget_usd or collection.config.settings.budget,
     )
 
 

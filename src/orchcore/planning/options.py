@@ -22,13 +22,11 @@ NOT_YET = {
     "fallback": "waiting for another agent",
     "on_rate_limit": "waiting out rate limits",
     "rate_limit_max_wait": "waiting out rate limits",
-    "budget": "budgets",
-    "estimate_usd": "budgets",
     "cache": "reuse across runs",
 }
 """Options the types accept and this version refuses, with what they belong to."""
 
-_NODE_ONLY = frozenset({"when", "after", "optional", "recovery"})
+_NODE_ONLY = frozenset({"when", "after", "optional", "recovery", "budget"})
 _FAN_ONLY = frozenset({"quorum", "fail_fast", "cross"})
 _PHASE = frozenset(PhaseOptions.__annotations__)
 _AGENT = frozenset(AgentOptions.__annotations__)
@@ -68,6 +66,8 @@ class _Checked(BaseModel):
     tags: list[str] | tuple[str, ...] = ()
     optional: bool = False
     recovery: Literal["rerun", "halt"] = "rerun"
+    budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    estimate_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
 class FanChecked(BaseModel):
@@ -199,6 +199,7 @@ def using_options(before: NodeOptions, changes: Mapping[str, object]) -> NodeOpt
         timeout_s=before.timeout_s if checked.timeout is None else checked.timeout,
         idle_s=before.idle_s if checked.idle is None else checked.idle,
         env={**before.env, **checked.env},
+        turn_usd=before.turn_usd if checked.budget is None else checked.budget,
     )
 
 
@@ -254,6 +255,8 @@ def _built(checked: _Checked, raw: Mapping[str, Any], cli: object) -> NodeOption
         tags=tuple(checked.tags),
         optional=checked.optional,
         halts=checked.recovery == "halt",
+        budget_usd=checked.budget,
+        estimate_usd=checked.estimate_usd,
     )
 
 

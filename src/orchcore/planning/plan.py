@@ -43,6 +43,9 @@ class NodeOptions:
         timeout_s: Wall time of one attempt; ``None``: no limit.
         idle_s: Silence that is a stall; ``None``: the agent's default.
         reasks: How often an invalid answer is asked again.
+        budget_usd: What all of its turns may cost; ``None``: no limit.
+        estimate_usd: What one of its turns likely costs, as the user says.
+        turn_usd: What one turn may cost (``ai.using(budget=...)``).
         halts: Whether it stops for a decision where a resumed run would run it once more.
     """
 
@@ -63,6 +66,9 @@ class NodeOptions:
     tags: tuple[str, ...] = ()
     optional: bool = False
     halts: bool = False
+    budget_usd: float | None = None
+    estimate_usd: float | None = None
+    turn_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,6 +195,7 @@ class Plan:
         model: Replaces every model, if given (``--model``).
         warnings: Problems that do not prevent the run.
         config: The configuration in force.
+        budget_usd: What the run may cost; ``None``: no limit.
     """
 
     orchfile: Path
@@ -202,6 +209,7 @@ class Plan:
     agent: str | None = None
     model: str | None = None
     warnings: tuple[Problem, ...] = ()
+    budget_usd: float | None = None
 
     @property
     def folder(self) -> Path:

@@ -1,0 +1,238 @@
+"""One turn that is run: slots and money, folder, events, record."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from orchcore.agents.invocation import Invocation
+from orchcore.agents.pricing import priced
+from orchcore.events import AgentEvent, AgentStalled, TurnEnded, TurnStarted, UsageReported
+from orchcore.execution.asking import Attempt, Office, Order, Told, invocation_of
+from orchcore.execution.budget import Claim, Held
+from orchcore.execution.limits import waiting, working
+from orchcore.execution.listening import LAST_LINES, Listening
+from orchcore.results import Failure, FailureKind, Turn, TurnResult, Usage
+
+
+@dataclass(slots=True)
+class OneTurn:
+    """Runs one order of one attempt.
+
+    Attributes:
+        office: What all turns share.
+        attempt: Whose it is.
+        order: What is wanted.
+        last: The last lines that agents of the attempt said, continued here.
+        ensure_going_on: Raises ``CancelledError`` once no turn may begin any more.
+    """
+
+    office: Office
+    attempt: Attempt
+    order: Order
+    last: list[str]
+    ensure_going_on: Callable[[], None]
+    _over: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
+    _failure: Failure | None = None
+
+    async def run(self) -> Told:
+        """What it came to; its own failure is in the result, not raised."""
+        choice, office = self.order.choice, self.office
+        async with AsyncExitStack() as stack:
+            with waiting():
+                slots = office.slots.taken(
+                    choice.slots, choice.account, choice.settings.max_parallel
+                )
+                await stack.enter_async_context(slots)
+                if choice.adapter.capabilities.starts_alone:
+                    await office.accounts.let_first_begin(choice.account)
+                held = await office.treasury.hold(self._claim())
+            if isinstance(held, Failure):
+                return self._refused(held)
+            try:
+                self.ensure_going_on()
+                with working():
+                    return await self._in_slot(held)
+            finally:
+                await office.treasury.let_go(held)
+
+    async def end(
+        self,
+        begun: TurnStarted,
+        result: TurnResult,
+        began: float,
+        held: Held | None = None,
+        *,
+        salvaged: bool = False,
+    ) -> Told:
+        """Records the end of the turn and gives it to who asked."""
+        order, attempt = self.order, self.attempt
+        simulated = order.choice.adapter.capabilities.simulated
+        answer: str | None = None
+        if result.failure is None:
+            result, answer = order.asked.read(result)
+        booked_usd = None
+        if held is not None:
+            booked_usd = await self.office.treasury.settle(held, result.cost_usd)
+        self._book(result, simulated=simulated)
+        for warning in result.warnings:
+            self.office.journalist.warn(warning, attempt.node)
+        over = TurnEnded(
+            time.time(),
+            attempt.node,
+            attempt.number,
+            begun.turn,
+            time.monotonic() - began,
+            result.text,
+            answer,
+            result.session_id,
+            result.usage,
+            result.cost_usd,
+            result.failure,
+            result.exit_code,
+            simulated,
+            result.warnings,
+            salvaged,
+            booked_usd,
+        )
+        await self.office.journalist.commit(over)
+        self.office.memory.keep(begun, over)
+        return Told(result, turn_of(result, Path(begun.folder), simulated=simulated), begun.key)
+
+    async def _in_slot(self, held: Held) -> Told:
+        order, choice, office, attempt = self.order, self.order.choice, self.office, self.attempt
+        folders = office.around.folders
+        folder = folders.turn_folder(attempt.node, attempt.number, order.number)
+        invocation = invocation_of(choice, order.asked, folder, folders.sessions)
+        started = self._started(invocation)
+        attempt.spent.folder = str(folder)
+        office.journalist.say(started)
+        office.preparations.begin(choice)
+        if choice.permission != "read-only":
+            attempt.moved.append(choice.cwd)
+        began = time.monotonic()
+        try:
+            result = await self._result(invocation, held)
+        except asyncio.CancelledError:
+            # what it used is not known: a turn without a price, but a simulated one is free
+            simulated = choice.adapter.capabilities.simulated
+            self._book(TurnResult(cost_usd=0.0 if simulated else None), simulated=simulated)
+            office.journalist.say(self._cut(held, time.monotonic() - began, simulated=simulated))
+            raise
+        finally:
+            office.accounts.begun(choice.account)
+        return await self.end(started, self._judged(result), began, held)
+
+    async def _result(self, invocation: Invocation, held: Held) -> TurnResult:
+        """What the runner makes of it, unless it is ended because it costs too much."""
+        listening = self._listening(held)
+        try:
+            async with self._over:
+                return await self.office.around.runner.run(invocation, listening)
+        except TimeoutError:
+            if self._failure is None:
+                raise
+        return TurnResult(failure=self._failure)
+
+    def _listening(self, held: Held) -> Listening:
+        order, office = self.order, self.office
+        accounts, account = office.accounts, order.choice.account
+
+        def retried(cause: FailureKind | None) -> None:
+            accounts.met(account, cause, time.monotonic())
+
+        facts = (office.journalist, self.attempt.node, order.name, self.last)
+        onward = partial(self._hear, held)
+        return Listening(*facts, onward, partial(accounts.begun, account), retried)
+
+    def _hear(self, held: Held, event: AgentEvent) -> None:
+        if isinstance(event, UsageReported) and self._failure is None and held.counts:
+            choice = self.order.choice
+            told = TurnResult(usage=event.usage, cost_usd=event.cost_usd)
+            cost_usd = priced(told, choice.model, choice.prices).cost_usd
+            failure = None if cost_usd is None else self.office.treasury.meter(held, cost_usd)
+            if failure is not None:
+                self._failure = failure
+                self._over.reschedule(asyncio.get_running_loop().time())
+        if self.order.listener is not None:
+            self.order.listener(event)
+
+    def _judged(self, result: TurnResult) -> TurnResult:
+        """*result* with its price, and with what else is known of its account."""
+        now_s, choice, accounts = time.monotonic(), self.order.choice, self.office.accounts
+        told, silent_s = result.failure, choice.limits.idle_s
+        failure = accounts.judged(choice.account, told, now_s, silent_s)
+        if told is not None:
+            accounts.met(choice.account, told.kind, now_s)
+            if told.kind == "stalled":
+                self.office.journalist.say(self._stalled(silent_s))
+        return priced(replace(result, failure=failure), choice.model, choice.prices)
+
+    def _claim(self) -> Claim:
+        choice = self.order.choice
+        options = choice.options
+        return Claim(
+            node=self.attempt.node.partition(":")[0],
+            agent=f"{choice.name} {choice.model or ''}",
+            estimate_usd=options.estimate_usd,
+            limit_usd=options.turn_usd,
+        )
+
+    def _refused(self, failure: Failure) -> Told:
+        """Nothing was started: there is no money for it."""
+        self.attempt.spent.kinds.add(failure.kind)
+        result = TurnResult(failure=failure)
+        return Told(result, turn_of(result, self.office.around.folders.path), self.order.key)
+
+    def _started(self, invocation: Invocation) -> TurnStarted:
+        order, choice = self.order, self.order.choice
+        goes_on = invocation.resume is not None and not invocation.fork
+        return TurnStarted(
+            time.time(),
+            self.attempt.node,
+            self.attempt.number,
+            order.name,
+            choice.name,
+            choice.adapter.name,
+            choice.model,
+            invocation.prompt,
+            str(invocation.folder),
+            invocation.resume if goes_on else invocation.new_session_id,
+            invocation.resume,
+            choice.limits.idle_s,
+            order.key,
+            invocation.marker,
+        )
+
+    def _cut(self, held: Held, duration_s: float, *, simulated: bool) -> TurnEnded:
+        """A turn that was cancelled: its process is gone, what it used is not known."""
+        failure = Failure("cancelled", "the turn was ended before its answer")
+        cost_usd = 0.0 if simulated else None
+        told = (self.order.name, duration_s, "", None, None, Usage(), cost_usd, failure, None)
+        over = TurnEnded(time.time(), self.attempt.node, self.attempt.number, *told, simulated)
+        return over if simulated or not held.purses else replace(over, booked_usd=held.usd)
+
+    def _stalled(self, idle_s: float) -> AgentStalled:
+        last = self.last[-1] if self.last else ""
+        node, turn = self.attempt.node, self.order.name
+        return AgentStalled(time.time(), node, turn, idle_s, idle_s, last)
+
+    def _book(self, result: TurnResult, *, simulated: bool) -> None:
+        spent = self.attempt.spent
+        spent.simulated |= simulated
+        spent.last_lines = tuple(self.last[-LAST_LINES:])
+        if result.failure is not None:
+            spent.kinds.add(result.failure.kind)
+        if result.cost_usd is None:
+            spent.unpriced += 1
+        else:
+            spent.priced += 1
+            spent.cost_usd += result.cost_usd
+
+
+def turn_of(result: TurnResult, folder: Path, *, simulated: bool = False) -> Turn:
+    """*result* as a body sees it."""
+    return Turn(result.text, result.usage, result.cost_usd, result.session_id, folder, simulated)
