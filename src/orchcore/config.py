@@ -70,6 +70,7 @@ class AgentSettings(BaseModel):
         idle, timeout: Defaults of the options of the same name.
         hermetic: Whether the CLI is kept from reading the user's own configuration of it.
         max_parallel: Turns of this agent at once, over the whole run.
+        account: Whose limits its turns share; by default told by adapter, address and login.
         prices: Prices that replace the listed ones.
     """
 
@@ -87,6 +88,7 @@ class AgentSettings(BaseModel):
     timeout: Seconds | None = None
     hermetic: bool = False
     max_parallel: Annotated[int, Field(ge=1)] = 8
+    account: str | None = None
     prices: Annotated[PriceSettings | None, BeforeValidator(_of_text)] = None
 
 

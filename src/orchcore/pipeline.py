@@ -13,6 +13,8 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
+from platformdirs import user_state_path
+
 from orchcore.agents.adapters.finder import find_adapters
 from orchcore.agents.claims import Tree
 from orchcore.agents.guard import Guard
@@ -43,6 +45,7 @@ from orchcore.execution.printing import Tell, handed_on, published, written
 from orchcore.execution.running import foresee, play
 from orchcore.execution.secrecy import parameter_secrets, secrets_of
 from orchcore.journal.folder import ProjectFolder, RunFolder
+from orchcore.journal.gate_files import GateFiles
 from orchcore.journal.origin import Origin
 from orchcore.journal.past import Past, read_past
 from orchcore.journal.recorder import JournalRecorder
@@ -168,6 +171,7 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
                 environ=environ,
                 secrets=secrets.variables,
                 past=past,
+                gates=GateFiles(user_state_path("orchcore") / "gates"),
                 rulings=_fitting(setup.rulings, plan),
             )
             with handed_on(_prints(setup, mask, publish)):

@@ -90,7 +90,7 @@ async def test_history_lets_them_start_at_once(tmp_path: Path) -> None:
     assert sum(state == "passed" for state in done.states.values()) == 8
     started = [event.at for event in done.of(TurnStarted)]
     ended = [event.at for event in done.of(TurnEnded)]
-    assert started[7] < ended[0]
+    assert started[3] < ended[0]  # the first ones start in a ramp
 
 
 async def test_a_turn_that_costs_more_than_was_held_is_ended(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ async def test_without_a_budget_nobody_waits(tmp_path: Path) -> None:
     done = await played(tmp_path, Metered(), None)
     assert done.exit_code == 0
     started = [event.at for event in done.of(TurnStarted)]
-    assert started[7] < done.of(TurnEnded)[0].at  # as many as one account has slots
+    assert started[3] < done.of(TurnEnded)[0].at  # as many as a ramp begins with
 
 
 async def held(treasury: Treasury, **claim: float) -> Held:

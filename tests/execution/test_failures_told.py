@@ -52,7 +52,9 @@ def test_the_last_attempt_and_what_no_attempt_mends_are_final() -> None:
 @pytest.mark.parametrize("retried", ["node", "step"])
 async def test_a_limit_that_is_lifted_too_late_fails(tmp_path: Path, retried: str) -> None:
     """After one turn, of a node and of a step alike."""
-    node, step = ("retries=1", "") if retried == "node" else ("", "retries=1")
+    fails = 'on_rate_limit="fail"'
+    tried = f"retries=1, {fails}"
+    node, step = (tried, fails) if retried == "node" else (fails, tried)
     body = f"""
     @agent.step({step})
     async def ask(ai: Agent) -> str: return await ai.ask("x")

@@ -66,7 +66,7 @@ async def test_a_cli_that_cannot_resume_is_not_nudged(tmp_path: Path) -> None:
 async def test_silence_after_a_limit_is_no_stall(tmp_path: Path) -> None:
     """On the same account: some CLIs sleep through a 429 without a word."""
     body = """
-    @agent
+    @agent(on_rate_limit="fail")
     async def first(ai: Agent) -> str: return await ai.ask('x')
     @agent
     async def second(ai: Agent, a: object = use(settled(first))) -> str: return await ai.ask('x')

@@ -49,7 +49,7 @@ async def answer(ai: Agent) -> str:
 LIMITED = """
 from orchcore import Agent, agent
 
-@agent("{name}")
+@agent("{name}", on_rate_limit="fail")
 async def answer(ai: Agent) -> str:
     return await ai.ask("scenario=rate-limit")
 """

@@ -197,6 +197,7 @@ Exit codes:
   1   something failed               5   nothing selected
   2   interrupted                    10  paused for approval
   3   internal error                 11  budget exhausted
+                                     12  gave up waiting for a rate limit
 """
 
 program = Program(

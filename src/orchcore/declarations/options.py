@@ -57,7 +57,9 @@ class AgentOptions(PhaseOptions, total=False):
         reasks: How often an invalid answer is asked again (2).
         max_turns: Model turns within one CLI call.
         max_tool_calls: Tool calls within one CLI call; the next one ends the turn.
-        fallback, on_rate_limit, rate_limit_max_wait: Not available yet.
+        on_rate_limit: ``"wait"`` until the limit is lifted, or ``"fail"``.
+        rate_limit_max_wait: How long a turn waits for limits, all together (6 h).
+        fallback, ``on_rate_limit="fallback"``: Not available yet.
     """
 
     model: str

@@ -333,6 +333,22 @@ class ApprovalGiven:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitAwaited:
+    """A turn waits until its agent's account may be used again; that costs no retry.
+
+    Attributes:
+        agent: Whose account it is.
+        until: When that may be: unix time.
+    """
+
+    at: float
+    node: str
+    agent: str
+    until: float
+    kind: Literal["limit_awaited"] = "limit_awaited"
+
+
+@dataclass(frozen=True, slots=True)
 class AgentStalled:
     """A turn's agent said nothing for *silent_s*; its tree is being ended."""
 
@@ -429,6 +445,7 @@ type Event = (
     | SubStepEnded
     | ApprovalAsked
     | ApprovalGiven
+    | LimitAwaited
     | AgentStalled
     | LoopSuspected
     | Warned

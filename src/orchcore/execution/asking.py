@@ -12,6 +12,7 @@ from orchcore.execution.accounts import Accounts
 from orchcore.execution.budget import Treasury
 from orchcore.execution.choosing import AgentBook, Choice
 from orchcore.execution.endings import Spent
+from orchcore.execution.governor import Governor
 from orchcore.execution.journalist import Journalist
 from orchcore.execution.limits import Slots
 from orchcore.execution.memory import Memory
@@ -108,6 +109,8 @@ class Office:
         project: The project's folder.
         memory: What was paid for before.
         treasury: The budgets.
+        governor: Rate limits.
+        rehearsed: Those of agents that make their answers up.
         accounts: Which accounts met a limit lately.
     """
 
@@ -119,6 +122,8 @@ class Office:
     project: Path
     memory: Memory
     treasury: Treasury
+    governor: Governor
+    rehearsed: Governor
     accounts: Accounts = field(default_factory=Accounts)
 
 

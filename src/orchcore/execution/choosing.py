@@ -1,8 +1,10 @@
 """Which agent a turn goes to, with which options."""
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -54,6 +56,18 @@ class Choice:
     def account(self) -> str:
         """Whose limits its turns share."""
         return self.settings.adapter or self.name
+
+    def limited_as(self, environ: Mapping[str, str]) -> str:
+        """Whose rate limits its turns share: an account, as far as that can be told.
+
+        No credential file is read: who is logged in by one shares the limits of all such.
+        """
+        if self.settings.account is not None:
+            return self.settings.account
+        known = {**environ, **self.env}
+        login = [(name, known[name]) for name in sorted(self.adapter.login_env) if name in known]
+        kind = self.settings.adapter or self.name
+        return f"{kind} {sha256(json.dumps(login).encode()).hexdigest()[:16]}" if login else kind
 
     @property
     def prices(self) -> Prices | None:

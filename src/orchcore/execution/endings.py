@@ -223,8 +223,9 @@ def exit_code(
     internal: bool,
     untidy: bool = False,
     exhausted: bool = False,
+    gave_up: bool = False,
 ) -> int:
-    """The exit code of a run; the gravest first: 3, 2, 11, 1, 10, 0.
+    """The exit code of a run; the gravest first: 3, 2, 11, 12, 1, 10, 0.
 
     An optional node may fail, or be partial; a node that is blocked because of it may not.
 
@@ -234,6 +235,7 @@ def exit_code(
         internal: Whether something of ours went wrong.
         untidy: Whether something is wrong that is no node's: a resource that did not close.
         exhausted: Whether there was no money for something.
+        gave_up: Whether something would have had to wait too long for a limit.
     """
     if internal:
         return 3
@@ -241,6 +243,8 @@ def exit_code(
         return 2
     if exhausted:
         return 11
+    if gave_up:
+        return 12
     counts: Counter[str] = Counter()
     for state, optional, declined in verdicts:
         counts["declined"] += declined

@@ -10,12 +10,20 @@ from pathlib import Path
 
 from orchcore.agents.invocation import Invocation
 from orchcore.agents.pricing import priced
-from orchcore.events import AgentEvent, AgentStalled, TurnEnded, TurnStarted, UsageReported
+from orchcore.events import (
+    AgentEvent,
+    AgentStalled,
+    LimitAwaited,
+    TurnEnded,
+    TurnStarted,
+    UsageReported,
+)
 from orchcore.execution.asking import Attempt, Office, Order, Told, invocation_of
 from orchcore.execution.budget import Claim, Held
+from orchcore.execution.governor import Governor, Pass
 from orchcore.execution.limits import waiting, working
 from orchcore.execution.listening import LAST_LINES, Listening
-from orchcore.results import Failure, FailureKind, Turn, TurnResult, Usage
+from orchcore.results import LIMITS, Failure, FailureKind, Turn, TurnResult, Usage
 
 
 @dataclass(slots=True)
@@ -37,9 +45,50 @@ class OneTurn:
     ensure_going_on: Callable[[], None]
     _over: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
     _failure: Failure | None = None
+    _entered: Pass | None = None
+    _told_until: float | None = None
 
     async def run(self) -> Told:
         """What it came to; its own failure is in the result, not raised."""
+        while True:
+            with waiting():
+                entered = await self._governor.enter(self._account, self._tell_wait)
+            well = False
+            try:
+                told = await self._admitted(entered)
+                well = told is not None and told.result.failure is None
+            finally:
+                self._governor.leave(entered, well=well)
+            if told is not None:
+                return told
+
+    @property
+    def closed_s(self) -> float:
+        """For how many seconds its account is closed now."""
+        return self._governor.closed_s(self._account)
+
+    def give_up(self) -> None:
+        """It would have to wait for too long."""
+        self._governor.gave_up = True
+
+    @property
+    def _governor(self) -> Governor:
+        simulated = self.order.choice.adapter.capabilities.simulated
+        return self.office.rehearsed if simulated else self.office.governor
+
+    @property
+    def _account(self) -> str:
+        return self.order.choice.limited_as(self.office.around.environ)
+
+    def _tell_wait(self, seconds: float) -> None:
+        until = self.office.around.clock.unix() + seconds
+        if self._told_until is None or abs(until - self._told_until) > 1:
+            self._told_until = until
+            told = (self.attempt.node, self.order.choice.name, until)
+            self.office.journalist.say(LimitAwaited(time.time(), *told))
+
+    async def _admitted(self, entered: Pass) -> Told | None:
+        """What it came to; ``None`` if the account was closed while it waited for a slot."""
         choice, office = self.order.choice, self.office
         async with AsyncExitStack() as stack:
             with waiting():
@@ -52,8 +101,11 @@ class OneTurn:
                 held = await office.treasury.hold(self._claim())
             if isinstance(held, Failure):
                 return self._refused(held)
+            self._entered = entered
             try:
                 self.ensure_going_on()
+                if self.closed_s > 0:
+                    return None
                 with working():
                     return await self._in_slot(held)
             finally:
@@ -167,6 +219,8 @@ class OneTurn:
         failure = accounts.judged(choice.account, told, now_s, silent_s)
         if told is not None:
             accounts.met(choice.account, told.kind, now_s)
+            if self._entered is not None and (told.kind == "rate_limited" or lifted(told)):
+                self._governor.close(self._entered, told)
             if told.kind == "stalled":
                 self.office.journalist.say(self._stalled(silent_s))
         return priced(replace(result, failure=failure), choice.model, choice.prices)
@@ -231,6 +285,12 @@ class OneTurn:
         else:
             spent.priced += 1
             spent.cost_usd += result.cost_usd
+
+
+def lifted(failure: Failure) -> bool:
+    """Whether *failure* is a limit of which is told when it is lifted."""
+    told = failure.retry_after_s is not None or failure.resets_at is not None
+    return failure.kind in LIMITS and told
 
 
 def turn_of(result: TurnResult, folder: Path, *, simulated: bool = False) -> Turn:

@@ -9,6 +9,8 @@ from orchcore.agents.adapters.protocol import Adapter
 from orchcore.agents.invocation import TurnRunner
 from orchcore.agents.tree import Trees
 from orchcore.events import Event
+from orchcore.execution.clock import Clock, SystemClock
+from orchcore.journal.gate_files import Gates, MemoryGates
 from orchcore.journal.past import Past
 
 
@@ -143,6 +145,8 @@ class Surroundings:
         environ: Our environment.
         secrets: Names of the variables in it whose values are not shown.
         past: What earlier processes left of this run.
+        gates: Where it is kept which accounts may be used.
+        clock: Tells the time of waits.
         rulings: What was decided of nodes and instances that halt, by id.
     """
 
@@ -158,4 +162,6 @@ class Surroundings:
     environ: Mapping[str, str] = field(default_factory=dict[str, str])
     secrets: tuple[str, ...] = ()
     past: Past = field(default_factory=Past)
+    gates: Gates = field(default_factory=MemoryGates)
+    clock: Clock = field(default_factory=SystemClock)
     rulings: Mapping[str, Ruling] = field(default_factory=dict[str, Ruling])

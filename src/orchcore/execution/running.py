@@ -18,6 +18,7 @@ from orchcore.execution.endings import Ending, Spent, Verdict, exit_code
 from orchcore.execution.foreseeing import Foreseen, Foreseer
 from orchcore.execution.gating import Gatekeeper
 from orchcore.execution.given import Given
+from orchcore.execution.governor import Governor
 from orchcore.execution.janitor import Janitor
 from orchcore.execution.journalist import Journalist
 from orchcore.execution.limits import Slots, stood_still
@@ -29,6 +30,7 @@ from orchcore.execution.resolving import Cell
 from orchcore.execution.reusing import Reuse
 from orchcore.execution.scheduler import Scheduler
 from orchcore.execution.shielding import finished
+from orchcore.journal.gate_files import MemoryGates
 from orchcore.journal.past import Past
 from orchcore.planning.plan import Plan, PlannedNode
 from orchcore.planning.selection import known_instances
@@ -120,7 +122,7 @@ class _Run:
         book = AgentBook(plan, around.adapters)
         self.memory = memory = Memory(around.past)
         treasury = treasury_of(plan, around.past)
-        office = Office(
+        self.office = office = Office(
             around,
             Slots(plan.jobs),
             self.journalist,
@@ -129,6 +131,8 @@ class _Run:
             plan.folder,
             memory,
             treasury,
+            Governor(around.gates, around.clock),
+            Governor(MemoryGates(), around.clock),
         )
         self.opened = Opened(plan.parameters, self.journalist.warn)
         self.janitor = Janitor(self.journalist.warn, self.opened.patience)
@@ -183,6 +187,7 @@ class _Run:
             internal=self.control.internal,
             untidy=any(self._untidy()),
             exhausted=self._exhausted(),
+            gave_up=self.office.governor.gave_up or self.office.rehearsed.gave_up,
         )
 
     def _exhausted(self) -> bool:

@@ -14,11 +14,15 @@ from orchcore.execution.asking import Asked, Attempt, Office, Order, Resumed, To
 from orchcore.execution.choosing import Choice
 from orchcore.execution.keys import agent_digest, text_digest
 from orchcore.execution.memory import SCOPE
-from orchcore.execution.one_turn import OneTurn, turn_of
+from orchcore.execution.one_turn import OneTurn, lifted, turn_of
 from orchcore.execution.salvaging import Salvaged, salvaged
 from orchcore.journal.past import PastTurn
-from orchcore.results import TurnResult, Usage
+from orchcore.results import Failure, TurnResult, Usage
 
+AFTER_LIMIT = (
+    "A rate limit interrupted you; it is lifted now. Go on where you stopped: look at what you "
+    "have done so far, finish what was asked, and answer as you were asked to."
+)
 GO_ON = (
     "You were interrupted before your answer arrived. Go on where you stopped: look at what you "
     "have done so far, finish what was asked, and answer as you were asked to."
@@ -48,7 +52,7 @@ class TurnDesk:
     ) -> Told:
         """Runs one turn more for what *key* stands for: its answer is the one that counts."""
         self._ensure_going_on()
-        return await self._turn(Order(self._name(), key, choice, asked, listener)).run()
+        return await self._patiently(Order(self._name(), key, choice, asked, listener))
 
     async def run(
         self, choice: Choice, asked: Asked, listener: Callable[[AgentEvent], None] | None = None
@@ -72,12 +76,34 @@ class TurnDesk:
                 return await self._kept(order, cut, found.result)
             goes_on = _going_on(choice, asked, found)
             if goes_on is not None:
-                told = await self._turn(replace(order, asked=goes_on)).run()
+                told = await self._patiently(replace(order, asked=goes_on))
                 failure = told.result.failure
                 if failure is None or failure.kind != "session_not_found":
                     return told
                 return await self.again(order.key, choice, asked, listener)
-        return await self._turn(order).run()
+        return await self._patiently(order)
+
+    async def _patiently(self, order: Order) -> Told:
+        """Runs the turn, again after each rate limit: a wait costs no retry."""
+        waited_s, limit_s, first = 0.0, order.choice.options.limit_wait_s, order.asked
+        while True:
+            turn = self._turn(order)
+            told = await turn.run()
+            failure = told.result.failure
+            gone = failure is not None and failure.kind == "session_not_found"
+            if gone and order.asked is not first:
+                order = replace(order, name=self._name(), asked=first)
+                continue
+            if failure is None or not (failure.kind == "rate_limited" or lifted(failure)):
+                return told
+            if failure.kind == "overloaded" or not limit_s:  # is for retries
+                return told
+            waited_s += turn.closed_s
+            if waited_s > limit_s:
+                turn.give_up()
+                result = replace(told.result, failure=_too_long(failure, limit_s))
+                return replace(told, result=result)
+            order = replace(order, name=self._name(), asked=_after_limit(order, told))
 
     def _name(self) -> str:
         return f"turn-{next(self._numbers)}"
@@ -132,6 +158,23 @@ class TurnDesk:
         self._office.journalist.say(begun)
         result = priced(result, order.choice.model, order.choice.prices)
         return await self._turn(order).end(begun, result, time.monotonic(), salvaged=True)
+
+
+def _too_long(failure: Failure, limit_s: float) -> Failure:
+    detail = f"{failure.detail} (gave up waiting: rate_limit_max_wait={limit_s:g} s)"
+    return replace(failure, kind="quota", detail=detail)
+
+
+def _after_limit(order: Order, told: Told) -> Asked:
+    """What is asked after a limit: the same conversation goes on, where its CLI can."""
+    session_id, asked = told.result.session_id, order.asked
+    if session_id is None or not order.choice.adapter.capabilities.resume:
+        return asked
+    before = asked.resumed
+    spent = (Usage(0, 0, 0) if before is None else before.spent).plus(told.result.usage)
+    cwd = order.choice.cwd if before is None else before.cwd
+    chain = "" if before is None else before.chain
+    return replace(asked, prompt=AFTER_LIMIT, resumed=Resumed(session_id, False, cwd, spent, chain))
 
 
 def _going_on(choice: Choice, asked: Asked, found: Salvaged) -> Asked | None:

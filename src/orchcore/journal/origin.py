@@ -56,7 +56,7 @@ class Origin:
             cwd=Path.cwd(),
             version=_own_version(),
             host=socket.gethostname(),
-            boot_id=_boot_id(),
+            boot_id=boot_id(),
             pid=os.getpid(),
             pid_started=psutil.Process().create_time(),
         )
@@ -121,7 +121,8 @@ def _in_use(path: Path) -> Problem:
     )
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Changes with every start of the machine; empty where it is not known."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

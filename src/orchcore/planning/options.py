@@ -20,8 +20,6 @@ from orchcore.policies import Permission, duration_s
 
 NOT_YET = {
     "fallback": "waiting for another agent",
-    "on_rate_limit": "waiting out rate limits",
-    "rate_limit_max_wait": "waiting out rate limits",
     "cache": "reuse across runs",
 }
 """Options the types accept and this version refuses, with what they belong to."""
@@ -66,6 +64,8 @@ class _Checked(BaseModel):
     tags: list[str] | tuple[str, ...] = ()
     optional: bool = False
     recovery: Literal["rerun", "halt"] = "rerun"
+    on_rate_limit: Literal["wait", "fail"] = "wait"
+    rate_limit_max_wait: _Seconds = 6 * 3600.0
     budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     estimate_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
@@ -255,6 +255,7 @@ def _built(checked: _Checked, raw: Mapping[str, Any], cli: object) -> NodeOption
         tags=tuple(checked.tags),
         optional=checked.optional,
         halts=checked.recovery == "halt",
+        limit_wait_s=checked.rate_limit_max_wait if checked.on_rate_limit == "wait" else 0.0,
         budget_usd=checked.budget,
         estimate_usd=checked.estimate_usd,
     )

@@ -43,6 +43,7 @@ class NodeOptions:
         timeout_s: Wall time of one attempt; ``None``: no limit.
         idle_s: Silence that is a stall; ``None``: the agent's default.
         reasks: How often an invalid answer is asked again.
+        limit_wait_s: How long a turn waits for rate limits, all together; 0: it fails at once.
         budget_usd: What all of its turns may cost; ``None``: no limit.
         estimate_usd: What one of its turns likely costs, as the user says.
         turn_usd: What one turn may cost (``ai.using(budget=...)``).
@@ -66,6 +67,7 @@ class NodeOptions:
     tags: tuple[str, ...] = ()
     optional: bool = False
     halts: bool = False
+    limit_wait_s: float = 6 * 3600.0
     budget_usd: float | None = None
     estimate_usd: float | None = None
     turn_usd: float | None = None

@@ -7,6 +7,7 @@ from orchcore.events import (
     AgentEvent,
     FinalGiven,
     InstanceEnded,
+    LimitAwaited,
     LimitNoticed,
     NodeEnded,
     RetryNoticed,
@@ -212,6 +213,12 @@ class Leaf:
         if end.turns or end.cost_usd is not None:
             self.turns, self.unpriced_turns = end.turns, end.unpriced_turns
             self._spent_usd = end.cost_usd
+
+    def await_limit(self, event: LimitAwaited) -> None:
+        """It waits for its agent's account."""
+        self.agent = event.agent
+        self.limited = True
+        self.limited_until = event.until
 
     def _hear_rarely(self, said: AgentEvent) -> None:
         if isinstance(said, ThinkingWritten):

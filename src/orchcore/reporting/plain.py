@@ -11,6 +11,7 @@ from orchcore.events import (
     AttemptStarted,
     Event,
     InstanceEnded,
+    LimitAwaited,
     LimitNoticed,
     LoopSuspected,
     NodeEnded,
@@ -142,16 +143,8 @@ class PlainDisplay:
 
     def _tell_rarer(self, event: Event) -> None:
         match event:
-            case RetryScheduled():
-                leaf = self._story.leaf(event.node)
-                self._change(
-                    event.at, self._glyphs.retry, "yellow", leaf, retry_text(leaf, event.at)
-                )
-            case ApprovalAsked():
-                leaf = self._story.leaf(event.node)
-                self._change(
-                    event.at, self._glyphs.asks, "bold yellow", leaf, f"asks: {event.question}"
-                )
+            case RetryScheduled() | ApprovalAsked() | LimitAwaited():
+                self._tell_wait(event)
             case AgentStalled():
                 self._tell_stall(event)
             case LoopSuspected():
@@ -204,6 +197,16 @@ class PlainDisplay:
         elif not event.waits and leaf.id in self._held:
             self._held.remove(leaf.id)
             self._tell_start(event.at, leaf)
+
+    def _tell_wait(self, event: RetryScheduled | ApprovalAsked | LimitAwaited) -> None:
+        leaf, glyphs, at = self._story.leaf(event.node), self._glyphs, event.at
+        match event:
+            case RetryScheduled():
+                self._change(at, glyphs.retry, "yellow", leaf, retry_text(leaf, at))
+            case ApprovalAsked():
+                self._change(at, glyphs.asks, "bold yellow", leaf, f"asks: {event.question}")
+            case LimitAwaited():
+                self._change(at, glyphs.limited, "yellow", leaf, limit_text(leaf, at))
 
     def _tell_stall(self, event: AgentStalled) -> None:
         leaf = self._story.leaf(event.node)

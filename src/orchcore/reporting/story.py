@@ -18,6 +18,7 @@ from orchcore.events import (
     AttemptStarted,
     Event,
     InstanceEnded,
+    LimitAwaited,
     NodeDrawn,
     NodeEnded,
     NodeExpanded,
@@ -293,6 +294,9 @@ class Story:
         leaf.question = ""
         leaf.answered_by = event.by
 
+    def _await_limit(self, event: LimitAwaited) -> None:
+        self.leaf(event.node).await_limit(event)
+
     def _stall(self, event: AgentStalled) -> None:
         leaf = self.leaf(event.node)
         leaf.activity = f"silent for {event.silent_s:.0f}s, ending it"
@@ -314,6 +318,7 @@ class Story:
         ApprovalAsked: _ask,
         ApprovalGiven: _answer,
         AgentStalled: _stall,
+        LimitAwaited: _await_limit,
         Warned: _warn,
         StopRequested: _stop,
         RunEnded: _end_run,

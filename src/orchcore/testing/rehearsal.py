@@ -11,11 +11,13 @@ from orchcore.agents.invocation import TurnRunner
 from orchcore.agents.tree import Trees
 from orchcore.collection.gathering import collect
 from orchcore.events import Event, InstanceEnded, NodeEnded
+from orchcore.execution.clock import Clock, SystemClock
 from orchcore.execution.control import Control
 from orchcore.execution.endings import Ending
 from orchcore.execution.fitness import ensure_agents
 from orchcore.execution.ports import Approver, NullRecorder, Recorder, Surroundings
 from orchcore.execution.running import play
+from orchcore.journal.gate_files import Gates, MemoryGates
 from orchcore.journal.past import Past
 from orchcore.journal.run_folder import RunFolder
 from orchcore.planning.drafting import Request, draft
@@ -101,6 +103,8 @@ class Rehearsal:
         yes: Whether every gate is answered yes.
         fail_limit: After so many failed instances the run is ended.
         observe: Told every event as it happens; may stop the run.
+        clock: Tells the time of waits: a ``VirtualClock`` makes hours of it in a moment.
+        gates: What is known of the limits of accounts; by default nothing.
         past: What an earlier one of the same run left: ``Past.told_by(done.events)``.
 
     Example:
@@ -120,6 +124,8 @@ class Rehearsal:
     yes: bool = False
     fail_limit: int | None = None
     observe: Callable[[Event], None] | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    gates: Gates = field(default_factory=MemoryGates)
     past: Past = field(default_factory=Past)
 
     def plan(self) -> Plan:
@@ -163,6 +169,8 @@ class Rehearsal:
             fail_limit=self.fail_limit,
             environ=dict(os.environ),
             past=self.past,
+            clock=self.clock,
+            gates=self.gates,
         )
         played = await play(plan, around, control or Control())
         ended = {node.id: played.endings[node.id] for node in plan.nodes}
