@@ -21,6 +21,10 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "run": ("run", "Collect, plan and run; what `orchcore` alone does."),
         "resume": ("resuming", "Go on with a run; nothing is paid for twice."),
         "approve": ("gates", "Answer a gate of a run that waits for it."),
+        "stop": ("controlling", "End a run in order, from another terminal."),
+        "pause": ("controlling", "Let a run start no further turns."),
+        "continue": ("controlling", "Let a paused run start turns again."),
+        "reap": ("controlling", "Kill and report what dead runs left running."),
         "plan": ("looking", "Show what a run would do: each phase with its reason and limits."),
     },
     "Look at an orchfile": {
@@ -31,6 +35,8 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Look at runs": {
         "runs": ("recorded", "List recorded runs, the latest first."),
         "show": ("recorded", "Show one recorded run, also while it goes on."),
+        "logs": ("logs", "Show what agents wrote, also while they write."),
+        "clean": ("cleaning", "Remove recorded runs, or show how much room they take."),
         "cost": ("costs", "Show what turns cost, by phase, agent, model and day."),
     },
     "Set up": {

@@ -25,6 +25,8 @@ from orchcore.execution.limits import waiting, working
 from orchcore.execution.listening import LAST_LINES, Listening
 from orchcore.results import LIMITS, Failure, FailureKind, Turn, TurnResult, Usage
 
+PAUSED_LOOK_S = 0.2
+
 
 @dataclass(slots=True)
 class OneTurn:
@@ -52,6 +54,7 @@ class OneTurn:
         """What it came to; its own failure is in the result, not raised."""
         while True:
             with waiting():
+                await self._until_continued()
                 entered = await self._governor.enter(self._account, self._tell_wait)
             well = False
             try:
@@ -61,6 +64,18 @@ class OneTurn:
                 self._governor.leave(entered, well=well)
             if told is not None:
                 return told
+
+    async def _until_continued(self) -> None:
+        """Waits while the run is paused from outside."""
+        mark, told = self.office.around.folders.pause_mark, False
+        while mark.exists():
+            self.ensure_going_on()
+            if not told:
+                told = True
+                run = self.office.around.folders.id
+                text = f"paused: no turn starts until   orchcore continue {run}"
+                self.office.journalist.warn(text, self.attempt.node)
+            await self.office.around.clock.sleep(PAUSED_LOOK_S)
 
     @property
     def closed_s(self) -> float:

@@ -111,6 +111,11 @@ class Folders(Protocol):
         ...
 
     @property
+    def pause_mark(self) -> Path:
+        """A file that is there while no further turn may start."""
+        ...
+
+    @property
     def sessions(self) -> Path:
         """A folder for adapters that keep conversations as files; exists."""
         ...

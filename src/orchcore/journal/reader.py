@@ -135,6 +135,7 @@ def _summary(connection: sqlite3.Connection, folder: RunFolder) -> RunSummary:
         argv=tuple(json.loads(last["argv"])),
         cwd=Path(last["cwd"]),
         pid=last["pid"],
+        pid_started=last["pid_started"],
         processes=len(processes),
         started_at=processes[0]["started_at"],
         ended_at=last["ended_at"],

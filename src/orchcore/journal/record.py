@@ -27,6 +27,7 @@ class RunSummary:
         argv: The command line of its last process.
         cwd: Where that was started.
         pid: Process id of its last process.
+        pid_started: Unix time at which that process started.
         processes: How many worked on it: 1 and the resumes.
         started_at: Unix time of its first process's start.
         ended_at: Unix time of its end; ``None`` while it runs and if it died.
@@ -47,6 +48,7 @@ class RunSummary:
     argv: tuple[str, ...] = ()
     cwd: Path = Path()
     pid: int | None = None
+    pid_started: float = 0.0
     processes: int = 0
     started_at: float = 0.0
     ended_at: float | None = None

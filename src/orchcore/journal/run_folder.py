@@ -15,10 +15,11 @@ JOURNAL_NAME = "journal.db"
 LOCK_NAME = "lock"
 SESSIONS_NAME = "sessions"
 APPROVALS_NAME = "approvals"
+PAUSE_NAME = "paused"
 
 _NAME_LIMIT_BYTES = 100
 _UNSAFE = re.compile(rb"[^A-Za-z0-9._:+=@,-]")
-_RESERVED = frozenset({LOCK_NAME, SESSIONS_NAME, APPROVALS_NAME})
+_RESERVED = frozenset({LOCK_NAME, SESSIONS_NAME, APPROVALS_NAME, PAUSE_NAME})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ class RunFolder:
     def lock(self) -> Path:
         """The file whose flock is held by the process that writes the journal."""
         return self.path / LOCK_NAME
+
+    @property
+    def pause_mark(self) -> Path:
+        """A file that is there while no further turn may start."""
+        return self.path / PAUSE_NAME
 
     @property
     def sessions(self) -> Path:

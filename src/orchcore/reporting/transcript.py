@@ -40,6 +40,22 @@ class Transcript:
             yield f"({self._seen - len(self._lines):,} earlier lines are in the full log)"
         yield from self._lines
 
+    def take(self, *, over: bool = False) -> list[str]:
+        """The lines that have come since the last time.
+
+        Args:
+            over: Nothing more comes: a message that came in pieces has ended.
+        """
+        if over:
+            self._end_pieces()
+        lines = list(self._lines)
+        self._lines.clear()
+        return lines
+
+    def hear(self, said: AgentEvent) -> None:
+        """Takes in what an agent said."""
+        self._hear(said)
+
     def note(self, event: Event) -> None:
         """Takes *event* in, if it has something to read."""
         match event:
