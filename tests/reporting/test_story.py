@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,7 @@ from orchcore.events import (
     RunStarted,
     TextWritten,
     ThinkingWritten,
+    TurnReused,
     UsageReported,
 )
 from orchcore.reporting.story import Story
@@ -232,3 +234,18 @@ def test_what_a_dead_process_left_never_ends() -> None:
     story.give_up()
     assert story.tally() == {"cancelled": 8}
     assert story.fate == "died"
+
+
+def test_a_run_that_goes_on_is_told_anew() -> None:
+    """Its first end, and how its nodes ended then, is no news any more."""
+    events = list(whole_run())
+    story = told(events)
+    again = events[0]
+    assert isinstance(again, RunStarted)
+    story.tell(replace(again, resumes=1))
+    assert (story.ended, story.tally()) == (None, {"waiting": 8})
+    story.tell(AttemptStarted(START, "implement", 1))
+    story.tell(TurnReused(START, "implement", 1, "turn-1", "codex", "/", simulated=True))
+    story.tell(NodeEnded(START, "implement", "passed"))
+    leaf = story.leaf("implement")
+    assert (leaf.reused_turns, leaf.simulated, leaf.state) == (1, True, "passed")

@@ -59,6 +59,7 @@ class Leaf:
         started_at: When it started, later by each wait for a free slot: such waits count for
             nothing.
         said_at: The last sign of life of a running turn.
+        reused_turns: Turns of its last attempt that were paid before.
         idle_limit_s: Silence that ends that turn, if known.
         activity: What it does now: ``Editing src/auth.py``.
         wrote: The end of what the agent is writing at the moment.
@@ -88,6 +89,7 @@ class Leaf:
     limited: bool = False
     limited_until: float | None = None
     turns: int = 0
+    reused_turns: int = 0
     unpriced_turns: int = 0
     simulated: bool = False
     failures: dict[str, Failure] = field(default_factory=dict[str, Failure])
@@ -134,6 +136,7 @@ class Leaf:
         self.retry = None
         self.activity = self.wrote = ""
         self.failures.clear()
+        self.reused_turns = 0
         self._release()
 
     def queue(self, at: float, *, waits: bool) -> None:

@@ -30,6 +30,7 @@ from orchcore.events import (
     SubStepEnded,
     SubStepStarted,
     TurnEnded,
+    TurnReused,
     TurnStarted,
     Warned,
 )
@@ -223,7 +224,9 @@ class Story:
         return node.instances[leaf_id]
 
     def _start_run(self, event: RunStarted) -> None:
+        """The first process begins it; each further one goes on with it, and tells all anew."""
         self.run = event
+        self.ended = self.stop = None
         for drawn in event.nodes:
             self._draw(drawn)
 
@@ -275,6 +278,11 @@ class Story:
     def _end_turn(self, event: TurnEnded) -> None:
         self.leaf(event.node).end_turn(event)
 
+    def _reuse_turn(self, event: TurnReused) -> None:
+        leaf = self.leaf(event.node)
+        leaf.reused_turns += 1
+        leaf.simulated |= event.simulated
+
     def _start_step(self, event: SubStepStarted) -> None:
         sign = "$ " if event.step == "command" else ""
         self.leaf(event.node).activity = f"{sign}{event.label}"
@@ -313,6 +321,7 @@ class Story:
         TurnStarted: _start_turn,
         AgentSaid: _hear,
         TurnEnded: _end_turn,
+        TurnReused: _reuse_turn,
         SubStepStarted: _start_step,
         SubStepEnded: _end_step,
         ApprovalAsked: _ask,

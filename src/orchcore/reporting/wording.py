@@ -198,7 +198,9 @@ def _ended_row(leaf: Leaf, story: Story, glyphs: Glyphs) -> Row:
 
 
 def _mark(leaf: Leaf) -> str:
-    return "(simulated)" if leaf.simulated else ""
+    reused = f"{counted(leaf.reused_turns, 'turn')} reused" if leaf.reused_turns else ""
+    told = ", ".join(filter(None, (reused, "simulated" if leaf.simulated else "")))
+    return f"({told})" if told else ""
 
 
 def _place(leaf: Leaf, story: Story) -> str:
