@@ -282,6 +282,7 @@ async def _recorded(
         if setup.resume is not None:
             past = read_past(kept)
             kept = replace(kept, process=past.processes + 1)
+            kept.pause_mark.unlink(missing_ok=True)  # it was for the process before
         yield recorder, kept, past
     finally:
         await recorder.close()

@@ -90,7 +90,11 @@ def test_two_hundred_agents_of_a_user_without_privileges(crowd: Project) -> None
 def test_too_few_files_are_a_clear_failure(crowd: Project) -> None:
     """With no more than 256 files the launches fail and say why; nothing is left."""
     with unprivileged(crowd, files=256, hard=256) as room:
+        until(lambda: "Too many open files" in room.output(), room, LONG_S)
+        go = os.open(crowd.folder / "go", os.O_RDWR)
+        os.write(go, b"\n" * AGENTS)  # those that could be launched go on to their end
         assert room.wait(LONG_S) == 1, shown(room)
+        os.close(go)
         assert room.left_after(0) == []
         assert "Too many open files (ulimit -n is 256)" in shown(room)
         assert "Traceback" not in shown(room)

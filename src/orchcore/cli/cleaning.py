@@ -64,7 +64,9 @@ def clean_command(
     verb = "would be removed" if dry_run else "removed"
     room = _shown(sum(one.size_bytes for one in old))
     say_lines(f"{verb}: {one.run.id}  {_shown(one.size_bytes)}" for one in old)
-    say(f"{len(old)} of {len(kept)} runs {verb}, {room}\n")
+    paused = sum(one.run.exit_code == _PAUSED for one in kept)
+    stay = f"; {paused} are paused and stay" if paused else ""
+    say(f"{len(old)} of {len(kept)} runs {verb}, {room}{stay}\n")
 
 
 def _chosen(kept: list[_Kept], older_than: str | None, keep: int | None) -> list[_Kept]:

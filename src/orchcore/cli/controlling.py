@@ -79,7 +79,7 @@ def pause_command(file: str | None, run: str) -> None:
 @click.argument("run", default="latest", metavar="[RUN]")
 def continue_command(file: str | None, run: str) -> None:
     """Takes the mark away."""
-    summary = _summary(file, run)
+    summary = _running(file, run)
     summary.folder.pause_mark.unlink(missing_ok=True)
     say(f"run {summary.id} goes on\n")
 

@@ -34,8 +34,8 @@ Examples:
 @in_project
 @click.argument("run", default="latest", metavar="[RUN]")
 @click.argument("gate", required=False)
-@click.option("--yes", "answer", flag_value="yes", help="The value goes on.")
-@click.option("--no", "answer", flag_value="no", help="What needs it is skipped; the run exits 1.")
+@click.option("--yes", is_flag=True, help="The value goes on.")
+@click.option("--no", is_flag=True, help="What needs it is skipped; the run exits 1.")
 @click.option(
     "--edit",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -53,18 +53,20 @@ def approve_command(file: str | None, run: str, gate: str | None, **said: Any) -
 
     project = ProjectFolder.seen(project_folder(file, Path.cwd()))
     folder = project.find_run(run)
-    asked = read_past(folder).asked
-    answers = [name for name in ("answer", "edit", "revise") if said[name]]
+    past = read_past(folder)
+    asked = past.asked
+    answers = [name for name in ("yes", "no", "edit", "revise") if said[name]]
     if not answers:
         say_lines(_waiting(folder, asked, gate))
         return
     if len(answers) > 1:
         raise UsageError(Problem("usage", "one answer at a time: --yes, --no, --edit or --revise"))
-    question = _one(folder, asked, gate)
+    known = past.questions if gate in past.questions else asked  # also one that was answered
+    question = _one(folder, known, gate)
     edited = None if said["edit"] is None else _edited(folder, question, said["edit"])
     decision = Decision(
         question.digest,
-        approved=said["answer"] == "yes" or edited is not None,
+        approved=said["yes"] or edited is not None,
         by=said["by"] or user(),
         at=time.time(),
         edited=edited,

@@ -1,6 +1,7 @@
 """``logs``: what agents wrote, out of their transcripts, also while they write. No import."""
 
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from orchcore.errors import Problem, UsageError, did_you_mean
 from orchcore.journal.record import RecordedTurn, RunRecord
 
 _LOOK_S = 0.2
+_RUN = re.compile(r"[0-9a-f]{1,32}|latest")
 _CHUNK_BYTES = 2**20
 
 
@@ -22,12 +24,12 @@ _CHUNK_BYTES = 2**20
     "logs",
     help="""Show what the agents of a run wrote: text, tool calls, failures.
 
-RUN is its id, the beginning of one, or `latest`. NODE is a phase or an instance; without it all are
-shown, each line with its node.
+RUN is its id, the beginning of one, or `latest`, which is meant without it. NODE is a phase or an
+instance; without it all are shown, each line with its node.
 
 \b
 Examples:
-  orchcore logs latest review:codex
+  orchcore logs review:codex
   orchcore logs 7f3c -f                 follow it until the run ends
 """,
 )
@@ -42,6 +44,8 @@ def logs_command(file: str | None, run: str, node: str | None, follow: bool) -> 
     from orchcore.journal.folder import ProjectFolder
     from orchcore.journal.reader import read_run
 
+    if node is None and not _RUN.fullmatch(run):
+        run, node = "latest", run
     folder = ProjectFolder.seen(project_folder(file, Path.cwd())).find_run(run)
     adapters = find_adapters()
     followed: dict[int, _Followed] = {}

@@ -66,8 +66,8 @@ def line_of_plan(words: Sequence[str]) -> list[str]:
     kept = ["plan"]
     for word in line:
         name, equals, _ = word.partition("=")
-        if name in _OPTIONS_OF_RUN:
-            if not equals:
+        if name != "--resume" and name in (*_OPTIONS_OF_RUN, *_DECISIONS):
+            for _ in range(_DECISIONS.get(name, 1) - bool(equals)):
                 next(line, None)
         elif word not in _FLAGS_OF_RUN:
             kept.append(word)

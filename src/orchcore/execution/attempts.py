@@ -142,7 +142,8 @@ class Attempts:
                 text
             )
         except RAISED as error:
-            failure = Failure("error", f"what was given by hand does not fit: {error}")
+            told = str(error).partition("[type=")[0].partition("\n")[2].strip() or str(error)
+            failure = Failure("error", f"what was given by hand does not fit: {told}")
             return Ending("failed", reason=str(failure), failure=failure)
         return Ending("passed", value, stored=stored(value, returns), brief=brief(value))
 

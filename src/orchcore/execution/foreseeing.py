@@ -63,6 +63,9 @@ class Foreseer:
 
     def gate(self, cell: Cell, known: Ending | None) -> Ending:
         """How a gate ends here: as it was answered, or not at all."""
+        if known is not None and known.state == "paused":
+            self.found[cell.id] = Foreseen(cell.id, "ASK", known.reason)
+            return Ending("cancelled", reason=known.reason, failure=_NOT_YET)
         if known is not None:
             self.found[cell.id] = Foreseen(cell.id, "REUSE", "it was answered")
             return known

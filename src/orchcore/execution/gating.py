@@ -78,20 +78,25 @@ class Gatekeeper:
             if answer is None:
                 return self._paused(cell, asked)
             if not answer.comment:
-                return replace(_ended(cell, asked, answer), duration_s=time.monotonic() - began)
+                ending = replace(_ended(cell, asked, answer), duration_s=time.monotonic() - began)
+                if isinstance(known, ApprovalGiven) and ending.gave:
+                    ending = replace(ending, state="reused", reason=f"approved by {answer.by}")
+                return ending
             revised = await self.revise(cell, answer.comment)
             if not revised.gave:
                 return revised
             before, value = asked.shown, revised.value
 
     def known(self, cell: Cell, value: object) -> Ending | None:
-        """How *cell* ends for *value*, if it was answered; ``None`` if a revision is wanted."""
+        """How *cell* ends for *value*, if it was answered; paused if a revision is wanted."""
         asked = self._about(cell, value)
         if isinstance(asked, Ending):
             return asked
         given = self._known(cell, asked)
-        if given is None or given.comment:
+        if given is None:
             return None
+        if given.comment:
+            return Ending("paused", reason=f"a revision is wanted: {given.comment}")
         return _ended(cell, asked, Answer(given.approved, given.by, given.edited))
 
     def _about(self, cell: Cell, value: object) -> _Asked | Ending:

@@ -53,6 +53,7 @@ class Past:
         begun: Ids of those of which an attempt was started.
         answers: By gate and digest of what was seen: how it was answered last.
         asked: By gate: the last question that has no answer yet.
+        questions: By gate: the last question.
         spent_usd: By phase: what its turns cost, those without a price as they were booked.
         costs_usd: By phase and agent (with its model): what each priced turn cost.
     """
@@ -68,6 +69,7 @@ class Past:
         default_factory=dict[tuple[str, str], ApprovalGiven]
     )
     asked: Mapping[str, ApprovalAsked] = field(default_factory=dict[str, ApprovalAsked])
+    questions: Mapping[str, ApprovalAsked] = field(default_factory=dict[str, ApprovalAsked])
     spent_usd: Mapping[str, float] = field(default_factory=dict[str, float])
     costs_usd: Mapping[tuple[str, str], list[float]] = field(
         default_factory=dict[tuple[str, str], list[float]]
@@ -90,6 +92,7 @@ class Past:
             frozenset(reading.begun),
             reading.answers,
             reading.asked,
+            reading.questions,
             reading.spent_usd,
             reading.costs_usd,
         )
@@ -130,6 +133,7 @@ class _Reading:
         default_factory=dict[tuple[str, str], ApprovalGiven]
     )
     asked: dict[str, ApprovalAsked] = field(default_factory=dict[str, ApprovalAsked])
+    questions: dict[str, ApprovalAsked] = field(default_factory=dict[str, ApprovalAsked])
     spent_usd: dict[str, float] = field(default_factory=dict[str, float])
     costs_usd: dict[tuple[str, str], list[float]] = field(
         default_factory=dict[tuple[str, str], list[float]]
@@ -157,7 +161,7 @@ class _Reading:
 
     def _approval(self, event: ApprovalAsked | ApprovalGiven) -> None:
         if isinstance(event, ApprovalAsked):
-            self.asked[event.node] = event
+            self.asked[event.node] = self.questions[event.node] = event
             return
         self.asked.pop(event.node, None)
         self.answers[event.node, event.digest] = event

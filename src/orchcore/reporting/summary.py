@@ -58,8 +58,12 @@ def summary(story: Story, glyphs: Glyphs, now: float) -> list[Line]:
     if story.run is not None and story.run.run:
         lines.append((("details: ", "dim"), (_command("show", story.run), "")))
         if story.fate != "goes on" and (story.ended is None or story.ended.exit_code):
-            lines.append((("go on:   ", "dim"), (_command("resume", story.run), "")))
+            more = " --budget USD" if story.ended and story.ended.exit_code == _EXHAUSTED else ""
+            lines.append((("go on:   ", "dim"), (_command("resume", story.run) + more, "")))
     return lines
+
+
+_EXHAUSTED = 11
 
 
 def _command(name: str, run: RunStarted) -> str:
