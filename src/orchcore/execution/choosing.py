@@ -175,7 +175,9 @@ class AgentBook:
         new = choice.name if name is None else self.name_for(name)
         # a model is one agent's: another one has its own default
         model = options.get("model", choice.model if new == choice.name else None)
-        return self.choice(new, said, model, options.get("cwd", choice.cwd))
+        if "cwd" in options:
+            return self.choice(new, said, model, options["cwd"])
+        return replace(self.choice(new, said, model, None), cwd=choice.cwd)
 
     def folder(self, path: object) -> Path:
         """*path* below the project's folder; the project's folder for ``None``.

@@ -87,7 +87,7 @@ def agent_digest(choice: Choice, project: Path) -> str:
         "argv": settings.argv,
         "hermetic": settings.hermetic,
         "env": {name: text_digest(value) for name, value in choice.env.items()},
-        "cwd": str(folder.relative_to(project) if folder.is_relative_to(project) else folder),
+        "cwd": f"{folder}/".removeprefix(f"{project}/"),
         "max_turns": options.max_turns,
         "max_tool_calls": options.max_tool_calls,
     }
