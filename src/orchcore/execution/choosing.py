@@ -87,6 +87,7 @@ class AgentBook:
     def __init__(self, plan: Plan, adapters: Mapping[str, Adapter]) -> None:
         self._plan = plan
         self._adapters = adapters
+        self._found: dict[str, tuple[Adapter, AgentSettings]] = {}
 
     def name_for(self, asked: object) -> str:
         """The agent to use where *asked* is named, or none.
@@ -107,11 +108,13 @@ class AgentBook:
         Raises:
             UsageError: No such agent or adapter.
         """
-        settings = self._plan.config.agent(name)
-        adapter = self._adapters.get(settings.adapter or name)
-        if adapter is None:
-            raise UsageError(_unknown(name, settings, self._adapters, self._plan.config))
-        return adapter, settings
+        if name not in self._found:
+            settings = self._plan.config.agent(name)
+            adapter = self._adapters.get(settings.adapter or name)
+            if adapter is None:
+                raise UsageError(_unknown(name, settings, self._adapters, self._plan.config))
+            self._found[name] = adapter, settings
+        return self._found[name]
 
     def choice(self, name: str, options: NodeOptions, model: object, cwd: object) -> Choice:
         """The agent called *name*, used as *options* say.
@@ -152,6 +155,9 @@ class AgentBook:
             UsageError: No such agent, or what it cannot do (``unsupported-option``).
         """
         able = self.adapter_of(name)[0].capabilities
+        asked = [ability for ability in asked if not ability.held(able)]
+        if not asked:
+            return
         if problems := tuple(lacking(name, able, asked, self._able())):
             raise UsageError(*problems)
 
