@@ -176,12 +176,13 @@ class OneTurn:
         invocation = invocation_of(choice, order.asked, folder, folders.sessions)
         started = self._started(invocation)
         attempt.spent.folder = str(folder)
-        office.journalist.say(started)
         office.preparations.begin(choice)
         if choice.permission != "read-only":
             attempt.moved.append(choice.cwd)
         began = time.monotonic()
         try:
+            # durable before the launch: else nobody knew of it after a crash
+            await office.journalist.commit(started)
             result = await self._result(invocation, held)
         except asyncio.CancelledError:
             # what it used is not known: a turn without a price, but a simulated one is free
