@@ -11,16 +11,12 @@ Nobody changes an event all the same.
 
 from orchcore.events.happened import (
     SCHEMA_VERSION,
-    AgentSaid,
-    AgentStalled,
     ApprovalAsked,
     ApprovalGiven,
     AttemptStarted,
     Ended,
     Event,
     InstanceEnded,
-    LimitAwaited,
-    LoopSuspected,
     NodeDrawn,
     NodeEnded,
     NodeExpanded,
@@ -30,11 +26,6 @@ from orchcore.events.happened import (
     RunEnded,
     RunStarted,
     StopRequested,
-    SubStepEnded,
-    SubStepStarted,
-    TurnEnded,
-    TurnReused,
-    TurnStarted,
     Warned,
     event_from_json,
     event_json,
@@ -51,6 +42,17 @@ from orchcore.events.said import (
     ToolEnded,
     ToolStarted,
     UsageReported,
+)
+from orchcore.events.turns import (
+    AgentSaid,
+    AgentStalled,
+    LimitAwaited,
+    LoopSuspected,
+    SubStepEnded,
+    SubStepStarted,
+    TurnEnded,
+    TurnReused,
+    TurnStarted,
 )
 
 __all__ = [

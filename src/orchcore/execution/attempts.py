@@ -149,8 +149,7 @@ class Attempts:
 
     async def _tried(self, values: Mapping[str, object]) -> Ending:
         began = time.monotonic()
-        ruled = self._id in self._scene.office.around.rulings
-        attempts = 1 if ruled else self._node.options.retries + 1
+        attempts = self._allowed
         self._cell.began = began
         journalist = self._scene.office.journalist
         rng = random.Random(self._id)  # noqa: S311  jitter, no secret
@@ -172,8 +171,14 @@ class Attempts:
                 self._retold += 1  # the body's own verdict: what it was told was not good enough
             journalist.say(RetryScheduled(now, self._id, number, attempts, wait, failure))
             await asyncio.sleep(wait)
-        duration_s = time.monotonic() - began - self._cell.waited_s
-        return replace(ending, duration_s=duration_s, spent=self._spent)
+        lasted_s = time.monotonic() - began - self._cell.waited_s
+        return replace(ending, duration_s=lasted_s, spent=self._spent)
+
+    @property
+    def _allowed(self) -> int:
+        """How many attempts there may be: a person's decision is for one."""
+        ruled = self._id in self._scene.office.around.rulings
+        return 1 if ruled else self._node.options.retries + 1
 
     def _cut(self) -> bool:
         """Whether no further attempt may begin."""
