@@ -24,6 +24,7 @@ from orchcore.collection.gathering import Collection, collect, gather_nodes
 from orchcore.collection.loading import ensure_not_loading, imports_of, load
 from orchcore.collection.reach import roots
 from orchcore.config import load_config
+from orchcore.declarations.body import RAISED
 from orchcore.declarations.gates import Approval
 from orchcore.declarations.nodes import Node
 from orchcore.declarations.resource import Resource
@@ -32,6 +33,7 @@ from orchcore.events import Event
 from orchcore.execution.control import Control
 from orchcore.execution.fitness import ensure_agents
 from orchcore.execution.foreseeing import Foreseen
+from orchcore.execution.halting import given, misfit
 from orchcore.execution.ports import (
     Answer,
     Approver,
@@ -44,6 +46,7 @@ from orchcore.execution.ports import (
 from orchcore.execution.printing import Tell, handed_on, published, written
 from orchcore.execution.running import foresee, play
 from orchcore.execution.secrecy import parameter_secrets, secrets_of
+from orchcore.journal.file_states import FileStates
 from orchcore.journal.folder import ProjectFolder, RunFolder
 from orchcore.journal.gate_files import GateFiles
 from orchcore.journal.origin import Origin
@@ -51,7 +54,7 @@ from orchcore.journal.past import Past, read_past
 from orchcore.journal.recorder import JournalRecorder
 from orchcore.planning.drafting import Request, draft
 from orchcore.planning.parameters import option_name
-from orchcore.planning.plan import Plan
+from orchcore.planning.plan import Plan, PlannedNode
 from orchcore.reporting.audience import Audience, Observer
 from orchcore.reporting.masked_events import MaskedPublisher
 from orchcore.reporting.masking import MASKED, Mask
@@ -172,7 +175,8 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
                 secrets=secrets.variables,
                 past=past,
                 gates=GateFiles(user_state_path("orchcore") / "gates"),
-                rulings=_fitting(setup.rulings, plan),
+                files=FileStates(folder.files, environ) if setup.record else None,
+                rulings=_fitting(setup.rulings, plan, past),
             )
             with handed_on(_prints(setup, mask, publish)):
                 played = await play(plan, around, control)
@@ -199,6 +203,7 @@ async def foreseen(plan: Plan, run: str) -> tuple[Foreseen, ...]:
         publish=lambda _: None,
         environ=environ,
         past=read_past(folder),
+        files=FileStates(folder.files, environ, index="foreseen"),
     )
     return await foresee(plan, around)
 
@@ -288,18 +293,30 @@ async def _recorded(
         await recorder.close()
 
 
-def _fitting(rulings: Mapping[str, Ruling], plan: Plan) -> Mapping[str, Ruling]:
-    """*rulings*, if each is of a node that halts.
+def _fitting(rulings: Mapping[str, Ruling], plan: Plan, past: Past) -> Mapping[str, Ruling]:
+    """*rulings*, if each is of a node that may halt and gives what that node could.
 
     Raises:
-        UsageError: One is not.
+        UsageError: One is or does not.
     """
-    halting = [node.id for node in plan.nodes if node.options.halts]
-    for name in rulings:
-        if name.partition(":")[0] not in halting:
+    edited = {turn.begun.node.partition(":")[0] for turn in past.edits}
+    halting = {node.id: node for node in plan.nodes if node.options.halts or node.id in edited}
+    for name, ruling in rulings.items():
+        node = halting.get(name.partition(":")[0])
+        if node is None:
             message = f"nothing has to be decided of '{name}': it has no recovery=\"halt\""
             raise UsageError(Problem("unknown-target", message, None, did_you_mean(name, halting)))
+        if not ruling.rerun and (ruling.value is not None or name not in past.last):
+            _ensure_fit(name, node, ruling)
     return rulings
+
+
+def _ensure_fit(name: str, node: PlannedNode, ruling: Ruling) -> None:
+    try:
+        given(node.returns, ruling.value)
+    except RAISED as error:
+        hint = f"--answer {name} FILE, with JSON of what it gives: {node.returns}"
+        raise UsageError(Problem("usage", f"{name}: {misfit(error)}", None, (hint,))) from None
 
 
 async def _end_leftovers(trees: Trees, past: Past) -> None:

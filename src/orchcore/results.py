@@ -127,6 +127,19 @@ def _sum(one: int | None, other: int | None) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
+class FileState:
+    """What the files of a folder are at a time.
+
+    Attributes:
+        root: The folder: a repository's top, or where an agent works; absolute.
+        tree: Git's name for the whole of them.
+    """
+
+    root: str
+    tree: str
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One finished turn of a conversation: what ``ai.last`` gives.
 

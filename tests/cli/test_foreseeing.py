@@ -1,6 +1,9 @@
 """``plan --resume``: what would be reused, run or asked, and why."""
 
+import shutil
+import subprocess
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -96,3 +99,56 @@ def test_nothing_is_started_or_recorded(here: Path) -> None:
     (here / "fixed").touch()
     foreseen(here)
     assert orchcore("show", "--json", cwd=here).stdout == before
+
+
+EDITOR = {
+    "editor.sh": "#!/bin/sh\ncat >prompt; mkdir -p src; echo new >src/a.py; echo old >>notes\n",
+    "orchcore.toml": """
+        default_agent = "editor"
+        [agents.editor]
+        adapter = "text"
+        argv = ["./editor.sh"]
+        """,
+    "orchfile.py": """
+        from orchcore import Agent, agent, command, phase, use
+
+        @agent(permission="edit")
+        async def implement(ai: Agent) -> str:
+            return await ai.ask("Make src/a.py") or "made"
+
+        @phase
+        async def check(said: str = use(implement)) -> str:
+            return (await command("cat", "ok", "src/a.py", "notes")).stdout
+        """,
+    ".gitignore": "prompt",
+}
+
+
+def test_files_that_are_gone(tmp_path: Path) -> None:
+    """What an agent changed is put back; if it cannot be, a person decides."""
+
+    def git(*words: str) -> None:
+        subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True)
+
+    for name, text in EDITOR.items():
+        (tmp_path / name).write_text(dedent(text))
+    (tmp_path / "editor.sh").chmod(0o755)
+    git("init", "-q")
+    git("add", "-A")
+    git("-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-q", "-m", "x")
+    assert orchcore("run", cwd=tmp_path).returncode == 1
+    git("clean", "-fdq", "-e", ".orchcore")
+    (tmp_path / "ok").write_text("ok\n")
+    put_back = "what it changed is gone, and is put back: notes, src/a.py"
+    assert f"REUSE implement {put_back}" in foreseen(tmp_path)
+    assert not (tmp_path / "src").exists()
+    done = orchcore("resume", cwd=tmp_path)
+    assert (done.returncode, (tmp_path / "notes").read_text()) == (0, "old\n")
+    assert "put back what an agent had changed: notes, src/a.py" in done.stdout
+
+    shutil.rmtree(tmp_path / "src")
+    shutil.rmtree(next(tmp_path.glob(".orchcore/runs/*/files")))
+    assert foreseen(tmp_path)[0].startswith("HALT implement it cannot be told")
+    assert orchcore("resume", cwd=tmp_path).returncode == 10
+    assert orchcore("resume", "--rerun", "implement", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "notes").read_text() == "old\nold\n"

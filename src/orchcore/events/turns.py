@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchcore.events.said import AgentEvent
-from orchcore.results import Failure, Usage
+from orchcore.policies import Permission
+from orchcore.results import Failure, FileState, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,9 @@ class TurnStarted:
         idle_s: Silence that will count as a stall; ``None``: not told.
         key: Digest of all that its answer depends on.
         marker: What its processes bear.
+        cwd: Where it works, absolute.
+        permission: What it may do there.
+        files: What the files were before, if it may edit and they are kept.
     """
 
     at: float
@@ -33,6 +37,9 @@ class TurnStarted:
     idle_s: float | None = None
     key: str = ""
     marker: str = ""
+    cwd: str = ""
+    permission: Permission = "read-only"
+    files: FileState | None = None
     kind: Literal["turn_started"] = "turn_started"
 
 
@@ -56,6 +63,7 @@ class TurnEnded:
         failure: ``None`` exactly when the turn succeeded.
         salvaged: Whether no process was started: an earlier one's transcript holds its end.
         booked_usd: What it counts as under a budget if it has no price: an estimate.
+        files: What the files are that it could edit, if they are kept.
     """
 
     at: float
@@ -74,6 +82,7 @@ class TurnEnded:
     warnings: tuple[str, ...] = ()
     salvaged: bool = False
     booked_usd: float | None = None
+    files: FileState | None = None
     kind: Literal["turn_ended"] = "turn_ended"
 
 

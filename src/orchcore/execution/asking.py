@@ -11,6 +11,7 @@ from orchcore.events import AgentEvent
 from orchcore.execution.accounts import Accounts
 from orchcore.execution.budget import Treasury
 from orchcore.execution.choosing import AgentBook, Choice
+from orchcore.execution.edited_files import EditedFiles
 from orchcore.execution.endings import Spent
 from orchcore.execution.governor import Governor
 from orchcore.execution.journalist import Journalist
@@ -111,6 +112,7 @@ class Office:
         treasury: The budgets.
         governor: Rate limits.
         rehearsed: Those of agents that make their answers up.
+        files: What agents changed.
         accounts: Which accounts met a limit lately.
     """
 
@@ -124,6 +126,7 @@ class Office:
     treasury: Treasury
     governor: Governor
     rehearsed: Governor
+    files: EditedFiles
     accounts: Accounts = field(default_factory=Accounts)
 
 

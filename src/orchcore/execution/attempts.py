@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from inspect import isawaitable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-from pydantic import TypeAdapter
-
-from orchcore.declarations.body import BODY, RAISED
+from orchcore.declarations.body import BODY
 from orchcore.declarations.nodes import Node
 from orchcore.errors import OrchcoreError
 from orchcore.events import AttemptStarted, Queued, RetryScheduled
@@ -22,6 +20,7 @@ from orchcore.execution.attempt_failures import failure_of, frames_of, skip_in
 from orchcore.execution.bodies import RunningBody, Scene
 from orchcore.execution.control import Interrupted
 from orchcore.execution.endings import Ending, Missing
+from orchcore.execution.halting import HaltError, Halting
 from orchcore.execution.handle import Conversation
 from orchcore.execution.keys import text_digest
 from orchcore.execution.limits import Deadline
@@ -104,6 +103,7 @@ class Attempts:
         self._spent = cell.spent
         self._retold = 0
         self._place = cell.identity
+        self._halting = Halting(scene.office, cell)
 
     async def run(self, values: Mapping[str, object]) -> Ending:
         """How the instance ended, or did in an earlier process; a cancellation is raised.
@@ -116,36 +116,13 @@ class Attempts:
         key = self._scene.reuse.key(self._cell, values, about)
         self._place = self._cell.identity + (f" {text_digest(about)}" if about else "")
         kept = self._scene.reuse.found(self._cell, key)
-        if kept is not None:
-            return kept
-        ending = self._halted()
+        if kept is None:
+            ending = self._halting.unfinished()
+        else:
+            ending = await self._halting.kept(kept)
+        if ending is not None and ending is kept:
+            return ending
         return self._scene.reuse.told(self._cell, key, ending or await self._tried(values))
-
-    def _halted(self) -> Ending | None:
-        """How it ends if it was begun in an earlier process, and may not simply run again."""
-        around = self._scene.office.around
-        if not self._node.options.halts or self._id not in around.past.begun:
-            return None
-        ruling = around.rulings.get(self._id)
-        if ruling is None:
-            return halted(self._id, around.folders.id)
-        if ruling.rerun:
-            return None
-        self._warn(f"{self._id} was not run: its result was given by hand")
-        return self._given(ruling.value)
-
-    def _given(self, text: str) -> Ending:
-        """It has passed with what a person says."""
-        returns = self._node.returns
-        try:
-            value: object = TypeAdapter[Any](Any if returns is None else returns).validate_json(
-                text
-            )
-        except RAISED as error:
-            told = str(error).partition("[type=")[0].partition("\n")[2].strip() or str(error)
-            failure = Failure("error", f"what was given by hand does not fit: {told}")
-            return Ending("failed", reason=str(failure), failure=failure)
-        return Ending("passed", value, stored=stored(value, returns), brief=brief(value))
 
     async def _tried(self, values: Mapping[str, object]) -> Ending:
         began = time.monotonic()
@@ -177,8 +154,7 @@ class Attempts:
     @property
     def _allowed(self) -> int:
         """How many attempts there may be: a person's decision is for one."""
-        ruled = self._id in self._scene.office.around.rulings
-        return 1 if ruled else self._node.options.retries + 1
+        return 1 if self._halting.ruling else self._node.options.retries + 1
 
     def _cut(self) -> bool:
         """Whether no further attempt may begin."""
@@ -247,6 +223,8 @@ class Attempts:
             if body.cut:
                 raise
             return _cancelled_itself(error)
+        if isinstance(body.error, HaltError):
+            return self._halting.paused(str(body.error))
         if body.error is not None and ending.state in ("passed", "skipped"):
             return _failed(body.error)
         return ending
@@ -349,13 +327,6 @@ async def _leave(body: RunningBody, opened: Opened) -> None:
     closing.result()
     if cancelled is not None:
         raise cancelled
-
-
-def halted(node: str, run: str) -> Ending:
-    """Of a node that waits for a decision."""
-    hint = f"orchcore resume {run} --rerun {node}, --accept {node}, or --answer {node} FILE"
-    reason = f"it was begun before, and may not simply run again: decide ({hint})"
-    return Ending("paused", reason=reason, failure=Failure("blocked", reason))
 
 
 def _exists(path: Path) -> bool:

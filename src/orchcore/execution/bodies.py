@@ -25,6 +25,7 @@ from orchcore.execution.attempt_failures import failure_of
 from orchcore.execution.commanding import last_lines, program_name, unchecked
 from orchcore.execution.control import Control
 from orchcore.execution.endings import Missing
+from orchcore.execution.halting import HaltError, lost
 from orchcore.execution.handle import Conversation, Counter
 from orchcore.execution.janitor import Janitor
 from orchcore.execution.keys import Key, NoDigestError, value_digest
@@ -40,10 +41,13 @@ from orchcore.execution.substeps import (
     command_digest,
     digest_or_nothing,
     kept_value,
+    overlap,
+    own_options,
     recorded,
 )
 from orchcore.execution.supervising import supervised
 from orchcore.execution.turns import TurnDesk
+from orchcore.journal.past import PastTurn
 from orchcore.planning.fingerprint import fingerprint
 from orchcore.planning.plan import NodeOptions, Plan
 from orchcore.planning.wiring import is_resource_edge, wires
@@ -104,9 +108,9 @@ class RunningBody:
         self._owned: set[asyncio.Task[None]] = set()
         self._supervisor = cast("asyncio.Task[Any]", asyncio.current_task())
         self.agent: str | None = None
-        self.over = self.interrupted = False
+        self.over = self.interrupted = self._anew = False
         self.error: BaseException | None = None
-        desk = TurnDesk(scene.office, attempt, self._ensure_going_on)
+        desk = TurnDesk(scene.office, attempt, self)
         self.counter = Counter(scene.office.book, desk, self.spawn)
 
     @property
@@ -143,7 +147,22 @@ class RunningBody:
         """Tells a person something about this node."""
         self._scene.office.journalist.warn(text, self._attempt.node)
 
-    def _ensure_going_on(self) -> None:
+    async def lost(self, edits: tuple[PastTurn, ...]) -> bool:
+        """Whether what *edits* had changed is gone, and they are to be made anew.
+
+        Raises:
+            HaltError: It is gone, and nobody has decided what then.
+        """
+        why = None if self._anew else await lost(self._scene.office, edits)
+        ruling = self._scene.office.around.rulings.get(self.node_id)
+        if why is not None and (ruling is None or not ruling.rerun):
+            error = HaltError(why)
+            self.broken(error)
+            raise error
+        self._anew |= why is not None
+        return self._anew
+
+    def ensure_going_on(self) -> None:
         """Nothing new starts once the run is to end, but what a tear-down needs.
 
         Raises:
@@ -174,7 +193,7 @@ class RunningBody:
 
     async def command(self, line: CommandLine) -> Completed:
         """Runs a program as a recorded sub-step."""
-        self._ensure_going_on()
+        self.ensure_going_on()
         around = self._scene.office.around
         request = CommandRequest(
             argv=line.argv,
@@ -206,14 +225,15 @@ class RunningBody:
 
     async def step(self, step: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
         """Runs a step as a recorded sub-step."""
-        self._ensure_going_on()
-        options = self._scene.plan.steps.get(step) or _own_options(step)
+        self.ensure_going_on()
+        options = self._scene.plan.steps.get(step) or own_options(step)
         filled = {**await self._defaults(step, args, kwargs), **kwargs}
         place, key = self._place(step, args, filled)
         began = self._begin("step", step.name, step.name, key)
         known = self._known(key, None)
         kept = None if known is None else kept_value(step, known)
-        if known is not None and kept is not None:
+        again = await self.lost(self._scene.office.memory.edits(key))
+        if known is not None and kept is not None and not again:
             self._end(began, None, value=known.value, reused=True, digest=known.digest)
             return kept.value
         try:
@@ -239,7 +259,7 @@ class RunningBody:
 
     def _known(self, key: str, cwd: Path | None) -> SubStepEnded | None:
         """What the same step or command gave before; of a command, unless files have changed."""
-        if not key or any(_overlap(cwd, moved) for moved in self._attempt.moved):
+        if not key or any(overlap(cwd, moved) for moved in self._attempt.moved):
             return None
         known = self._scene.office.memory.step(key)
         return None if known is None or known.value is None else known
@@ -250,7 +270,7 @@ class RunningBody:
             with waiting():
                 options = _STEP.get() or self._options
                 await stack.enter_async_context(office.slots.taken(options.limits))
-            self._ensure_going_on()
+            self.ensure_going_on()
             with working():
                 return await run_command(request, office.around.trees)
 
@@ -372,18 +392,3 @@ class RunningBody:
             time.time(), self._attempt.node, self._attempt.number, path, time.monotonic() - since
         )
         self._scene.office.journalist.say(replace(ended, failure=failure, **told))
-
-
-def _overlap(cwd: Path | None, moved: Path) -> bool:
-    return cwd is not None and (cwd.is_relative_to(moved) or moved.is_relative_to(cwd))
-
-
-def _own_options(step: Callee) -> NodeOptions:
-    """Options of a step that no orchfile binds (imported inside a body)."""
-    from orchcore.planning.options import node_options, option_problems
-
-    options, wrong = node_options(step, step.name, {})
-    problems = (*option_problems(step, step.name), *wrong)
-    if problems:
-        raise OrchcoreError(*problems)
-    return options

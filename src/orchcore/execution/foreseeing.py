@@ -6,6 +6,7 @@ from typing import Literal
 
 from orchcore.declarations.nodes import Node
 from orchcore.events import InstanceEnded, NodeEnded
+from orchcore.execution.edited_files import EditedFiles, Gone
 from orchcore.execution.endings import Ending
 from orchcore.execution.keys import Key
 from orchcore.execution.memory import Memory
@@ -42,35 +43,39 @@ class Foreseer:
     Args:
         reuse: Finds results.
         memory: What is recorded.
+        files: What agents changed.
     """
 
-    def __init__(self, reuse: Reuse, memory: Memory) -> None:
+    def __init__(self, reuse: Reuse, memory: Memory, files: EditedFiles) -> None:
         self._reuse = reuse
+        self._memory = memory
+        self._files = files
         self._past = memory.past
         self.found: dict[str, Foreseen] = {}
 
-    def attempt(self, cell: Cell, values: Mapping[str, object]) -> Ending:
+    async def attempt(self, cell: Cell, values: Mapping[str, object]) -> Ending:
         """How *cell* ends here: reused, or not at all."""
         key = self._reuse.key(cell, values)
         kept = self._reuse.found(cell, key)
         if kept is not None:
-            self.found[cell.id] = Foreseen(cell.id, "REUSE", "nothing has changed")
-            return kept
+            gone = await self._files.gone(self._memory.edits(key.digest))
+            self.found[cell.id] = found = _reused(cell.id, gone)
+            return kept if found.action == "REUSE" else _would_not(found.reason)
         self.found[cell.id] = self._run(cell.id, self.why(cell, key))
         if cell.node.options.halts and cell.id in self._past.begun:
             self.found[cell.id] = replace(self.found[cell.id], action="HALT")
-        return Ending("cancelled", reason="it would run", failure=_NOT_YET)
+        return _would_not("it would run")
 
     def gate(self, cell: Cell, known: Ending | None) -> Ending:
         """How a gate ends here: as it was answered, or not at all."""
         if known is not None and known.state == "paused":
             self.found[cell.id] = Foreseen(cell.id, "ASK", known.reason)
-            return Ending("cancelled", reason=known.reason, failure=_NOT_YET)
+            return _would_not(known.reason)
         if known is not None:
             self.found[cell.id] = Foreseen(cell.id, "REUSE", "it was answered")
             return known
         self.found[cell.id] = Foreseen(cell.id, "ASK", "it has no answer yet")
-        return Ending("cancelled", reason="it would be asked", failure=_NOT_YET)
+        return _would_not("it would be asked")
 
     def rest(self, cells: Iterable[Cell]) -> Iterator[Foreseen]:
         """Every node and instance in the plan's order, those that were never reached as well."""
@@ -131,6 +136,19 @@ class Foreseer:
                 yield f"upstream changed: {name.removeprefix('input ')}"
             else:
                 yield f"{name} changed"
+
+
+def _would_not(reason: str) -> Ending:
+    """Of a node that gives nothing here."""
+    return Ending("cancelled", reason=reason, failure=_NOT_YET)
+
+
+def _reused(node: str, gone: Gone | None) -> Foreseen:
+    if gone is None:
+        return Foreseen(node, "REUSE", "nothing has changed")
+    if gone.why:
+        return Foreseen(node, "HALT", gone.why)
+    return Foreseen(node, "REUSE", f"what it changed is gone, and is put back: {gone}")
 
 
 def _code_change(cell: Cell, before: Mapping[str, str]) -> str:

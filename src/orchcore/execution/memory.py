@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from orchcore.events import InstanceEnded, NodeEnded, SubStepEnded, TurnEnded, TurnStarted
 from orchcore.execution.keys import Key
 from orchcore.journal.past import Past, PastTurn
+from orchcore.results import FileState
 
 
 class Scope:
@@ -44,6 +45,7 @@ class Memory:
         self.past = past
         self._turns = dict(past.turns)
         self._cut = dict(past.cut)
+        self._before = dict(past.before)
 
     def turn(self, key: str) -> PastTurn | None:
         """The turn with this *key* that answered.
@@ -62,7 +64,16 @@ class Memory:
     def keep(self, begun: TurnStarted, over: TurnEnded) -> None:
         """Keeps a turn of this process for later attempts."""
         if over.failure is None:
+            self._before.pop(begun.key, None)
             self._turns[begun.key] = PastTurn(begun, over)
+
+    def before(self, key: str, now: FileState | None) -> FileState | None:
+        """What the files were when the turn with this *key* was begun first: *now*, or earlier."""
+        return now if now is None else self._before.setdefault(key, now)
+
+    def edits(self, key: str) -> tuple[PastTurn, ...]:
+        """The turns that could edit within the node, instance or step with this *key*."""
+        return self.past.edits_in.get(key, ())
 
     def step(self, key: str) -> SubStepEnded | None:
         """The step or command with this *key* that passed in an earlier process."""

@@ -23,7 +23,8 @@ from orchcore.execution.budget import Claim, Held
 from orchcore.execution.governor import Governor, Pass
 from orchcore.execution.limits import waiting, working
 from orchcore.execution.listening import LAST_LINES, Listening
-from orchcore.results import LIMITS, Failure, FailureKind, Turn, TurnResult, Usage
+from orchcore.journal.past import PastTurn
+from orchcore.results import LIMITS, Failure, FailureKind, FileState, Turn, TurnResult, Usage
 
 PAUSED_LOOK_S = 0.2
 
@@ -164,9 +165,11 @@ class OneTurn:
             result.warnings,
             salvaged,
             booked_usd,
+            await self._files() if result.failure is None else None,
         )
         await self.office.journalist.commit(over)
         self.office.memory.keep(begun, over)
+        self.office.files.add(PastTurn(begun, over))
         return Told(result, turn_of(result, Path(begun.folder), simulated=simulated), begun.key)
 
     async def _in_slot(self, held: Held) -> Told:
@@ -174,7 +177,8 @@ class OneTurn:
         folders = office.around.folders
         folder = folders.turn_folder(attempt.node, attempt.number, order.number)
         invocation = invocation_of(choice, order.asked, folder, folders.sessions)
-        started = self._started(invocation)
+        before = office.memory.before(order.key, await self._files())
+        started = self._started(invocation, before)
         attempt.spent.folder = str(folder)
         office.preparations.begin(choice)
         if choice.permission != "read-only":
@@ -257,7 +261,13 @@ class OneTurn:
         result = TurnResult(failure=failure)
         return Told(result, turn_of(result, self.office.around.folders.path), self.order.key)
 
-    def _started(self, invocation: Invocation) -> TurnStarted:
+    async def _files(self) -> FileState | None:
+        """What the files are now that the agent may edit, if it can and they are kept."""
+        choice = self.order.choice
+        able = choice.permission != "read-only" and not choice.adapter.capabilities.simulated
+        return await self.office.files.now(choice.cwd) if able else None
+
+    def _started(self, invocation: Invocation, files: FileState | None) -> TurnStarted:
         order, choice = self.order, self.order.choice
         goes_on = invocation.resume is not None and not invocation.fork
         return TurnStarted(
@@ -275,6 +285,9 @@ class OneTurn:
             choice.limits.idle_s,
             order.key,
             invocation.marker,
+            str(choice.cwd),
+            choice.permission,
+            files,
         )
 
     def _cut(self, held: Held, duration_s: float, *, simulated: bool) -> TurnEnded:

@@ -10,6 +10,7 @@ from orchcore.agents.invocation import TurnRunner
 from orchcore.agents.tree import Trees
 from orchcore.events import Event
 from orchcore.execution.clock import Clock, SystemClock
+from orchcore.journal.file_states import FileStates
 from orchcore.journal.gate_files import Gates, MemoryGates
 from orchcore.journal.past import Past
 
@@ -82,11 +83,11 @@ class Ruling:
 
     Attributes:
         rerun: It runs once more, one attempt.
-        value: Otherwise it has passed with this, as JSON.
+        value: Otherwise it has passed with this, as JSON; ``None``: with what it gave, if anything.
     """
 
     rerun: bool
-    value: str = "null"
+    value: str | None = None
 
 
 class Approver(Protocol):
@@ -151,6 +152,7 @@ class Surroundings:
         secrets: Names of the variables in it whose values are not shown.
         past: What earlier processes left of this run.
         gates: Where it is kept which accounts may be used.
+        files: Keeps what agents change; ``None``: nobody does.
         clock: Tells the time of waits.
         rulings: What was decided of nodes and instances that halt, by id.
     """
@@ -168,5 +170,6 @@ class Surroundings:
     secrets: tuple[str, ...] = ()
     past: Past = field(default_factory=Past)
     gates: Gates = field(default_factory=MemoryGates)
+    files: FileStates | None = None
     clock: Clock = field(default_factory=SystemClock)
     rulings: Mapping[str, Ruling] = field(default_factory=dict[str, Ruling])

@@ -14,6 +14,7 @@ from orchcore.execution.bodies import Scene
 from orchcore.execution.budget import Treasury
 from orchcore.execution.choosing import AgentBook
 from orchcore.execution.control import Control
+from orchcore.execution.edited_files import EditedFiles
 from orchcore.execution.endings import Ending, Spent, Verdict, exit_code
 from orchcore.execution.foreseeing import Foreseen, Foreseer
 from orchcore.execution.gating import Gatekeeper
@@ -92,7 +93,7 @@ async def foresee(plan: Plan, around: Surroundings) -> tuple[Foreseen, ...]:
     """What resuming would do to every node and instance of *plan*; nothing is run or recorded."""
     run = _Run(plan, around, Control())
     reuse = run.scene.reuse
-    foreseer = Foreseer(reuse, run.memory)
+    foreseer = Foreseer(reuse, run.memory, run.office.files)
     scheduler = Scheduler(plan, run.scene, run.gatekeeper, None, foreseer)
     await scheduler.run()
     await run.opened.close()
@@ -133,6 +134,7 @@ class _Run:
             treasury,
             Governor(around.gates, around.clock),
             Governor(MemoryGates(), around.clock),
+            EditedFiles(around.files, around.past.edits, self.journalist.warn),
         )
         self.opened = Opened(plan.parameters, self.journalist.warn)
         self.janitor = Janitor(self.journalist.warn, self.opened.patience)

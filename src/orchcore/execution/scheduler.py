@@ -136,17 +136,19 @@ class Scheduler:
 
     async def _one(self, cell: Cell, values: Mapping[str, object]) -> Ending:
         if self._foreseer is not None:
-            return self._foreseen(self._foreseer, cell, values)
+            return await self._foreseen(self._foreseer, cell, values)
         if cell.node.role == "gate":
             return await self._gatekeeper.ask(cell, values["value"])
         cell.values = values
         late = self._inputs.late(cell.node)
         return await Attempts(self._scene, cell, late).run(values)
 
-    def _foreseen(self, foreseer: Foreseer, cell: Cell, values: Mapping[str, object]) -> Ending:
+    async def _foreseen(
+        self, foreseer: Foreseer, cell: Cell, values: Mapping[str, object]
+    ) -> Ending:
         if cell.node.role == "gate":
             return foreseer.gate(cell, self._gatekeeper.known(cell, values["value"]))
-        return foreseer.attempt(cell, values)
+        return await foreseer.attempt(cell, values)
 
     async def revised(self, gate: Cell, comment: str) -> Ending:
         """Has the phase before *gate* go on in its conversation; ends with the gate's new value."""

@@ -8,10 +8,13 @@ from pydantic import TypeAdapter
 
 from orchcore.declarations.body import RAISED, CommandLine
 from orchcore.declarations.nodes import Callee
+from orchcore.errors import OrchcoreError
 from orchcore.events import SubStepEnded
 from orchcore.execution.endings import Value
 from orchcore.execution.keys import NoDigestError, text_digest, value_digest
 from orchcore.planning.annotations import hints
+from orchcore.planning.options import node_options, option_problems
+from orchcore.planning.plan import NodeOptions
 from orchcore.results import Completed
 
 COMPLETED = TypeAdapter(Completed)
@@ -53,3 +56,17 @@ def kept_value(step: Callee, known: SubStepEnded) -> Value | None:
     except RAISED:
         return None
     return Value(value) if digest_or_nothing(value) == known.digest else None
+
+
+def overlap(cwd: Path | None, moved: Path) -> bool:
+    """Whether one of the folders is in the other."""
+    return cwd is not None and (cwd.is_relative_to(moved) or moved.is_relative_to(cwd))
+
+
+def own_options(step: Callee) -> NodeOptions:
+    """Options of a step that no orchfile binds (imported inside a body)."""
+    options, wrong = node_options(step, step.name, {})
+    problems = (*option_problems(step, step.name), *wrong)
+    if problems:
+        raise OrchcoreError(*problems)
+    return options

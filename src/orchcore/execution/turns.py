@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 from orchcore.agents.pricing import priced
 from orchcore.events import AgentEvent, TurnReused, TurnStarted
@@ -29,21 +30,35 @@ GO_ON = (
 )
 
 
+class Asking(Protocol):
+    """The body that asks."""
+
+    def ensure_going_on(self) -> None:
+        """Raises ``CancelledError`` once no turn may begin any more."""
+        ...
+
+    async def lost(self, edits: tuple[PastTurn, ...]) -> bool:
+        """Whether what *edits* had changed is gone, and they are to be made anew.
+
+        Raises:
+            HaltError: It is gone, and nobody has decided what then.
+        """
+        ...
+
+
 class TurnDesk:
     """Runs the turns of one attempt.
 
     Args:
         office: What all turns share.
         attempt: Which attempt.
-        ensure_going_on: Raises ``CancelledError`` once no turn may begin any more.
+        body: Whose attempt it is.
     """
 
-    def __init__(
-        self, office: Office, attempt: Attempt, ensure_going_on: Callable[[], None]
-    ) -> None:
+    def __init__(self, office: Office, attempt: Attempt, body: Asking) -> None:
         self._office = office
         self._attempt = attempt
-        self._ensure_going_on = ensure_going_on
+        self._body = body
         self._numbers = count(1)
         self._last: list[str] = []
 
@@ -51,7 +66,7 @@ class TurnDesk:
         self, key: str, choice: Choice, asked: Asked, listener: Callable[[AgentEvent], None] | None
     ) -> Told:
         """Runs one turn more for what *key* stands for: its answer is the one that counts."""
-        self._ensure_going_on()
+        self._body.ensure_going_on()
         return await self._patiently(Order(self._name(), key, choice, asked, listener))
 
     async def run(
@@ -64,23 +79,29 @@ class TurnDesk:
             asked: What is wanted.
             listener: Told every event too (``ai.stream``).
         """
-        self._ensure_going_on()
+        self._body.ensure_going_on()
         order = Order(self._name(), self._key(choice, asked), choice, asked, listener)
         past = self._office.memory.turn(order.key)
-        if past is not None:
+        again = await self._body.lost(_edits(past))
+        if past is not None and not again:
             return self._reused(order, past)
         cut = self._office.memory.cut(order.key)
-        if cut is not None:
-            found = await self._salvaged(order, cut)
-            if found.result is not None:
-                return await self._kept(order, cut, found.result)
-            goes_on = _going_on(choice, asked, found)
-            if goes_on is not None:
-                told = await self._patiently(replace(order, asked=goes_on))
-                failure = told.result.failure
-                if failure is None or failure.kind != "session_not_found":
-                    return told
-                return await self.again(order.key, choice, asked, listener)
+        if cut is not None and not again:
+            return await self._after(order, cut)
+        return await self._patiently(order)
+
+    async def _after(self, order: Order, cut: TurnStarted) -> Told:
+        """What came of a turn that was interrupted, or comes of it now."""
+        found = await self._salvaged(order, cut)
+        if found.result is not None:
+            return await self._kept(order, cut, found.result)
+        goes_on = _going_on(order.choice, order.asked, found)
+        if goes_on is not None:
+            told = await self._patiently(replace(order, asked=goes_on))
+            failure = told.result.failure
+            if failure is None or failure.kind != "session_not_found":
+                return told
+            return await self.again(order.key, order.choice, order.asked, order.listener)
         return await self._patiently(order)
 
     async def _patiently(self, order: Order) -> Told:
@@ -109,7 +130,7 @@ class TurnDesk:
         return f"turn-{next(self._numbers)}"
 
     def _turn(self, order: Order) -> OneTurn:
-        return OneTurn(self._office, self._attempt, order, self._last, self._ensure_going_on)
+        return OneTurn(self._office, self._attempt, order, self._last, self._body.ensure_going_on)
 
     def _key(self, choice: Choice, asked: Asked) -> str:
         resumed = asked.resumed
@@ -158,6 +179,10 @@ class TurnDesk:
         self._office.journalist.say(begun)
         result = priced(result, order.choice.model, order.choice.prices)
         return await self._turn(order).end(begun, result, time.monotonic(), salvaged=True)
+
+
+def _edits(past: PastTurn | None) -> tuple[PastTurn, ...]:
+    return () if past is None or past.begun.permission == "read-only" else (past,)
 
 
 def _too_long(failure: Failure, limit_s: float) -> Failure:

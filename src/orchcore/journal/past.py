@@ -20,6 +20,7 @@ from orchcore.events import (
 )
 from orchcore.journal.run_folder import RunFolder
 from orchcore.journal.snapshot import snapshot
+from orchcore.results import LIMITS, FileState
 
 _TOLD = """
 SELECT body FROM events WHERE kind IN
@@ -27,6 +28,9 @@ SELECT body FROM events WHERE kind IN
    'node_ended', 'instance_ended', 'approval_asked', 'approval_given')
 ORDER BY seq
 """
+
+_UNFINISHED = LIMITS | {"cancelled"}
+"""Failures of turns that can be gone on with, in their own conversations."""
 
 type Ended = NodeEnded | InstanceEnded
 
@@ -49,6 +53,9 @@ class Past:
         cut: By key: turns of which no end is recorded, or that were ended by us.
         steps: By key: steps and commands that passed.
         results: By key: nodes and instances that gave a value.
+        edits: Turns that answered and could edit, in the order of their ends.
+        edits_in: By key of a node, instance or step that is over: those of *edits* within it.
+        before: By key of a turn that has no answer: what the files were when it was begun first.
         last: By id: how each node and instance ended last.
         begun: Ids of those of which an attempt was started.
         answers: By gate and digest of what was seen: how it was answered last.
@@ -63,6 +70,11 @@ class Past:
     cut: Mapping[str, TurnStarted] = field(default_factory=dict[str, TurnStarted])
     steps: Mapping[str, SubStepEnded] = field(default_factory=dict[str, SubStepEnded])
     results: Mapping[str, Ended] = field(default_factory=dict[str, Ended])
+    edits: tuple[PastTurn, ...] = ()
+    edits_in: Mapping[str, tuple[PastTurn, ...]] = field(
+        default_factory=dict[str, tuple["PastTurn", ...]]
+    )
+    before: Mapping[str, FileState] = field(default_factory=dict[str, FileState])
     last: Mapping[str, Ended] = field(default_factory=dict[str, Ended])
     begun: frozenset[str] = frozenset()
     answers: Mapping[tuple[str, str], ApprovalGiven] = field(
@@ -88,6 +100,9 @@ class Past:
             {key: begun for key, begun in cut.items() if key not in reading.turns},
             reading.steps,
             reading.results,
+            tuple(reading.edits),
+            reading.edits_in,
+            reading.before,
             reading.last,
             frozenset(reading.begun),
             reading.answers,
@@ -123,10 +138,16 @@ class _Reading:
         default_factory=dict[tuple[str, ...], TurnStarted]
     )
     steps: dict[str, SubStepEnded] = field(default_factory=dict[str, SubStepEnded])
-    steps_open: dict[tuple[str, ...], SubStepStarted] = field(
-        default_factory=dict[tuple[str, ...], SubStepStarted]
+    steps_open: dict[tuple[str, ...], tuple[SubStepStarted, int]] = field(
+        default_factory=dict[tuple[str, ...], tuple[SubStepStarted, int]]
     )
     results: dict[str, Ended] = field(default_factory=dict[str, Ended])
+    edits: list[PastTurn] = field(default_factory=list[PastTurn])
+    edits_of: dict[str, list[PastTurn]] = field(default_factory=dict[str, list[PastTurn]])
+    edits_in: dict[str, tuple[PastTurn, ...]] = field(
+        default_factory=dict[str, tuple[PastTurn, ...]]
+    )
+    before: dict[str, FileState] = field(default_factory=dict[str, FileState])
     last: dict[str, Ended] = field(default_factory=dict[str, Ended])
     begun: set[str] = field(default_factory=set[str])
     answers: dict[tuple[str, str], ApprovalGiven] = field(
@@ -156,6 +177,7 @@ class _Reading:
                 self.last[event.node] = event
                 if event.key and event.value is not None:
                     self.results[event.key] = event
+                    self._made(event.key, self.edits_of.get(event.node, ()))
             case _:
                 pass
 
@@ -170,12 +192,18 @@ class _Reading:
         place = (str(self.processes), event.node, str(event.attempt), event.turn)
         if isinstance(event, TurnStarted):
             self.turns_open[place] = event
+            if event.files is not None:
+                self.before.setdefault(event.key, event.files)
             return
         self._spend(event, self.turns_open.get(place))
-        cancelled = event.failure is not None and event.failure.kind == "cancelled"
-        begun = None if cancelled else self.turns_open.pop(place, None)
+        unfinished = event.failure is not None and event.failure.kind in _UNFINISHED
+        begun = None if unfinished else self.turns_open.pop(place, None)
         if begun is not None and begun.key and answered(event):
-            self.turns[begun.key] = PastTurn(begun, event)
+            self.turns[begun.key] = turn = PastTurn(begun, event)
+            self.before.pop(begun.key, None)
+            if begun.permission != "read-only":
+                self.edits.append(turn)
+                self.edits_of.setdefault(event.node, []).append(turn)
 
     def _spend(self, over: TurnEnded, begun: TurnStarted | None) -> None:
         node = over.node.partition(":")[0]
@@ -188,8 +216,15 @@ class _Reading:
     def _step(self, event: SubStepStarted | SubStepEnded) -> None:
         place = (event.node, str(event.attempt), event.path)
         if isinstance(event, SubStepStarted):
-            self.steps_open[place] = event
+            self.steps_open[place] = event, len(self.edits_of.get(event.node, ()))
             return
-        begun = self.steps_open.pop(place, None)
+        begun, edits = self.steps_open.pop(place, (None, 0))
         if begun is not None and begun.key and event.failure is None:
             self.steps[begun.key] = event
+            self._made(begun.key, self.edits_of.get(event.node, [])[edits:])
+
+    def _made(self, key: str, edits: Iterable[PastTurn]) -> None:
+        """*edits* were made within what has *key*, which may have been reused since."""
+        known = self.edits_in.get(key, ())
+        if added := [turn for turn in edits if turn not in known]:
+            self.edits_in[key] = (*known, *added)

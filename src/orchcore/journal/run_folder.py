@@ -16,10 +16,11 @@ LOCK_NAME = "lock"
 SESSIONS_NAME = "sessions"
 APPROVALS_NAME = "approvals"
 PAUSE_NAME = "paused"
+FILES_NAME = "files"
 
 _NAME_LIMIT_BYTES = 100
 _UNSAFE = re.compile(rb"[^A-Za-z0-9._:+=@,-]")
-_RESERVED = frozenset({LOCK_NAME, SESSIONS_NAME, APPROVALS_NAME, PAUSE_NAME})
+_RESERVED = frozenset({LOCK_NAME, SESSIONS_NAME, APPROVALS_NAME, PAUSE_NAME, FILES_NAME})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,11 @@ class RunFolder:
     def pause_mark(self) -> Path:
         """A file that is there while no further turn may start."""
         return self.path / PAUSE_NAME
+
+    @property
+    def files(self) -> Path:
+        """Where what agents change is kept; not made."""
+        return self.path / FILES_NAME
 
     @property
     def sessions(self) -> Path:

@@ -15,8 +15,9 @@ from orchcore.execution.clock import Clock, SystemClock
 from orchcore.execution.control import Control
 from orchcore.execution.endings import Ending
 from orchcore.execution.fitness import ensure_agents
-from orchcore.execution.ports import Approver, NullRecorder, Recorder, Surroundings
+from orchcore.execution.ports import Approver, NullRecorder, Recorder, Ruling, Surroundings
 from orchcore.execution.running import play
+from orchcore.journal.file_states import FileStates
 from orchcore.journal.gate_files import Gates, MemoryGates
 from orchcore.journal.past import Past
 from orchcore.journal.run_folder import RunFolder
@@ -105,7 +106,9 @@ class Rehearsal:
         observe: Told every event as it happens; may stop the run.
         clock: Tells the time of waits: a ``VirtualClock`` makes hours of it in a moment.
         gates: What is known of the limits of accounts; by default nothing.
+        files: Keeps what agents change, so that a later one can put it back; ``None``: nobody does.
         past: What an earlier one of the same run left: ``Past.told_by(done.events)``.
+        rulings: What was decided of its nodes that halt, by id.
 
     Example:
         >>> runner = ScriptedRunner(lambda asked: replied("done"))
@@ -126,7 +129,9 @@ class Rehearsal:
     observe: Callable[[Event], None] | None = None
     clock: Clock = field(default_factory=SystemClock)
     gates: Gates = field(default_factory=MemoryGates)
+    files: FileStates | None = None
     past: Past = field(default_factory=Past)
+    rulings: Mapping[str, Ruling] = field(default_factory=dict[str, Ruling])
 
     def plan(self) -> Plan:
         """The plan, checked as before any run.
@@ -169,6 +174,8 @@ class Rehearsal:
             fail_limit=self.fail_limit,
             environ=dict(os.environ),
             past=self.past,
+            files=self.files,
+            rulings=self.rulings,
             clock=self.clock,
             gates=self.gates,
         )

@@ -1,0 +1,272 @@
+"""What the files of a folder were at a time: trees of git, kept in the run's own folder.
+
+The user's repository, where there is one, is read and never written: its index is copied once, so
+that only what has changed since is looked at, and its objects count as ours. A folder without a
+repository is kept as a whole. What git ignores does not count, and neither does ``.orchcore``.
+"""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import anyio
+
+from orchcore.journal.run_folder import made_folder
+from orchcore.results import FileState
+
+LARGEST_FILE_BYTES = 64 * 2**20
+"""Larger files are not kept."""
+MOST_BYTES, MOST_FILES = 2**30, 20_000
+"""A folder in which more has changed since the last commit is not kept."""
+LONGEST_S = 20.0
+"""Nor one at which git looks for longer."""
+
+_SETTINGS = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+}
+_LISTED = ("ls-files", "-z", "--others", "--modified", "--deleted", "--exclude-standard")
+
+
+class NoStateError(Exception):
+    """The files of a folder cannot be kept, or are not; the text says why."""
+
+
+type Entries = Mapping[str, str]
+"""Mode and content of files by their paths below the root; what is not there is no file."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """Where the states of one root are kept.
+
+    Attributes:
+        root: The root.
+        path: A bare repository of our own.
+        env: For git.
+        excludes: The file with what the user's repository ignores beside ``.gitignore``.
+    """
+
+    root: Path
+    path: Path
+    env: Mapping[str, str]
+    excludes: str
+
+    async def git(self, *args: str, given: Iterable[str] = ()) -> str:
+        """What ``git ARGS`` prints, with the paths *given* on its stdin.
+
+        Raises:
+            NoStateError: It failed.
+        """
+        argv = ("--git-dir", str(self.path), "--work-tree", str(self.root))
+        settings = ("-c", f"core.excludesFile={self.excludes}", "-c", "core.autocrlf=false")
+        told = b"".join(os.fsencode(path) + b"\0" for path in given)
+        return await _git((*argv, *settings, *args), self.root, self.env, told)
+
+
+@dataclass(slots=True)
+class FileStates:
+    """Keeps states of folders.
+
+    Attributes:
+        folder: Where; made when it is needed.
+        environ: Our environment.
+        index: What this process calls its index: those of others are left alone.
+    """
+
+    folder: Path
+    environ: Mapping[str, str]
+    index: str = "index"
+    _stores: dict[Path, _Store] = field(default_factory=dict[Path, _Store])
+    _refused: dict[Path, str] = field(default_factory=dict[Path, str])
+    _one: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def taken(self, cwd: Path) -> FileState:
+        """What the files are around *cwd*, from now on kept.
+
+        Raises:
+            NoStateError: They cannot be kept: no git, too much, too slow.
+        """
+        if cwd in self._refused:
+            raise NoStateError(self._refused[cwd])
+        try:
+            with anyio.fail_after(LONGEST_S):
+                async with self._one:
+                    store = await self._store(cwd)
+                    return FileState(str(store.root), await _written(store))
+        except TimeoutError:
+            self._refused[cwd] = f"git took longer than {LONGEST_S:g} s"
+            raise NoStateError(self._refused[cwd]) from None
+        except NoStateError as error:
+            self._refused[cwd] = str(error)
+            raise
+
+    async def entries(self, state: FileState) -> Entries:
+        """Every file of *state*.
+
+        Raises:
+            NoStateError: It is not kept any more.
+        """
+        store = await self._store(Path(state.root))
+        return dict(_entries(await store.git("ls-tree", "-r", "-z", "--full-tree", state.tree)))
+
+    async def changes(
+        self, before: FileState, after: FileState
+    ) -> Mapping[str, tuple[str | None, str | None]]:
+        """What is in other ways in *after* than it was in *before*: by path, both.
+
+        Raises:
+            NoStateError: One of them is not kept any more.
+        """
+        store = await self._store(Path(after.root))
+        told = await store.git("diff-tree", "-r", "-z", "--no-renames", before.tree, after.tree)
+        return dict(_changes(told))
+
+    async def put(self, state: FileState, paths: Iterable[str]) -> None:
+        """Makes *paths* what they are in *state*: those that are not in it are removed.
+
+        Raises:
+            NoStateError: Not all can be made so; those before are.
+        """
+        store = await self._store(Path(state.root))
+        there = await self.entries(state)
+        wanted = set(paths)
+        for path in sorted(wanted - there.keys()):
+            _remove(store.root, path)
+        files = sorted(wanted & there.keys())
+        if files:
+            listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
+            await store.git("restore", f"--source={state.tree}", "--worktree", *listed, given=files)
+
+    async def _store(self, cwd: Path) -> _Store:
+        found = self._stores.get(cwd)
+        if found is None:
+            found = self._stores[cwd] = await self._opened(cwd)
+        return found
+
+    async def _opened(self, cwd: Path) -> _Store:
+        env = {name: text for name, text in self.environ.items() if not name.startswith("GIT_")}
+        home = await _home(cwd, env)
+        name = sha256(os.fsencode(home.root)).hexdigest()[:16]
+        path = made_folder(self.folder.parent, self.folder.name) / name
+        if not (path / "HEAD").exists():
+            made = ("init", "-q", "--bare", "--template=", f"--object-format={home.kind}")
+            await _git((*made, str(path)), cwd, env)
+        index = path / self.index
+        if not index.exists():
+            for known in (path / "index", home.index):
+                if known.is_file():
+                    shutil.copyfile(known, index)
+                    break
+        index.with_suffix(".lock").unlink(missing_ok=True)  # of a process that was killed
+        env |= {**_SETTINGS, "GIT_INDEX_FILE": str(index)}
+        if home.objects is not None:
+            env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(home.objects)
+        return _Store(home.root, path, env, str(home.excludes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """Where a folder belongs.
+
+    Attributes:
+        root: The top of its repository, or itself.
+        kind: How objects are named there.
+        index, objects, excludes: The repository's.
+    """
+
+    root: Path
+    kind: str = "sha1"
+    index: Path = Path(os.devnull)
+    objects: Path | None = None
+    excludes: Path = Path(os.devnull)
+
+
+async def _home(cwd: Path, env: Mapping[str, str]) -> _Home:
+    places = ("index", "objects", "info/exclude")
+    paths = (word for place in places for word in ("--git-path", place))
+    try:
+        asked = ("rev-parse", "--show-toplevel", "--show-object-format", *paths)
+        root, kind, *found = (await _git(asked, cwd, env)).splitlines()
+    except NoStateError:
+        return _Home(cwd)
+    return _Home(Path(root), kind, *(cwd / path for path in found))
+
+
+async def _written(store: _Store) -> str:
+    """The tree of what is there now."""
+    changed = set((await store.git(*_LISTED)).split("\0")) - {""}
+    kept = list(_kept(store.root, changed))
+    if kept:
+        await store.git(
+            "update-index", "--add", "--remove", "--replace", "-z", "--stdin", given=kept
+        )
+    return (await store.git("write-tree", "--missing-ok")).strip()
+
+
+def _kept(root: Path, changed: Iterable[str]) -> Iterator[str]:
+    """Those of *changed* that are kept.
+
+    Raises:
+        NoStateError: It is too much.
+    """
+    files, size = 0, 0
+    for path in changed:
+        try:
+            found = os.lstat(root / path)
+        except OSError:
+            yield path  # it is gone
+            continue
+        if stat.S_ISDIR(found.st_mode) or found.st_size > LARGEST_FILE_BYTES:
+            continue  # a repository of its own, or too large
+        files, size = files + 1, size + found.st_size
+        if files > MOST_FILES or size > MOST_BYTES:
+            raise NoStateError(f"too much has changed in {root} since its last commit")
+        yield path
+
+
+def _remove(root: Path, path: str) -> None:
+    try:
+        if (root / path).parent.resolve().is_relative_to(root.resolve()):
+            (root / path).unlink(missing_ok=True)
+    except OSError as error:
+        raise NoStateError(f"{path} cannot be removed: {error.strerror}") from error
+
+
+def _entries(told: str) -> Iterator[tuple[str, str]]:
+    for line in told.split("\0"):
+        facts, tab, path = line.partition("\t")
+        if tab:
+            mode, _, content = facts.split(" ")
+            yield path, f"{mode} {content}"
+
+
+def _changes(told: str) -> Iterator[tuple[str, tuple[str | None, str | None]]]:
+    fields = iter(told.split("\0"))
+    for facts in fields:
+        if not facts:
+            return
+        before, after, content_before, content_after, _ = facts.removeprefix(":").split(" ")
+        was = None if before == "000000" else f"{before} {content_before}"
+        now = None if after == "000000" else f"{after} {content_after}"
+        yield next(fields), (was, now)
+
+
+async def _git(argv: Iterable[str], cwd: Path, env: Mapping[str, str], given: bytes = b"") -> str:
+    try:
+        done = await anyio.run_process(
+            ["git", *argv], input=given, check=False, cwd=cwd, env=env, start_new_session=True
+        )
+    except OSError as error:
+        raise NoStateError(f"git cannot be run in {cwd}: {error.strerror}") from error
+    if done.returncode:
+        told = os.fsdecode(done.stderr).strip().splitlines() or [f"exit code {done.returncode}"]
+        raise NoStateError(f"git: {told[-1]}")
+    return os.fsdecode(done.stdout)

@@ -1,0 +1,283 @@
+"""An answer of a turn that could edit is used again only with what it had changed."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchcore.agents.invocation import Invocation
+from orchcore.events import Warned
+from orchcore.execution.ports import Ruling
+from orchcore.journal.file_states import FileStates
+from orchcore.journal.past import Past
+from orchcore.planning.drafting import Request
+from orchcore.results import TurnResult
+from orchcore.testing import Rehearsal, Rehearsed, ScriptedRunner, failed, replied
+from orchfiles import written
+
+TWO = """
+@agent(permission="edit")
+async def implement(ai: Agent) -> str:
+    return await ai.ask("implement") + await ai.ask("polish")
+
+@agent
+async def review(ai: Agent, changes: str = use(implement)) -> str:
+    return await ai.ask(f"review {changes}")
+"""
+
+
+@dataclass
+class Project:
+    """A folder in which agents edit, and a run over several processes.
+
+    Attributes:
+        folder: Of the project.
+        kept: Where states are kept.
+        edits: What a turn changes, by its prompt: names and texts, or ``None`` for none.
+    """
+
+    folder: Path
+    kept: Path
+    edits: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict[str, Any])
+    asked: list[str] = field(default_factory=list[str])
+    _events: list[Any] = field(default_factory=list[Any])
+
+    async def go(
+        self, body: str = TWO, fails: str = "", rulings: Mapping[str, Ruling] | None = None
+    ) -> Rehearsed:
+        """One process more; prompts that hold *fails* do not answer."""
+
+        def script(asked: Invocation) -> TurnResult:
+            for name, text in self.edits.get(asked.prompt, {}).items():
+                self.change(name, text)
+            if fails and fails in asked.prompt:
+                return failed("auth")
+            return replied(f"<{asked.prompt}>")
+
+        runner = ScriptedRunner(script)
+        done = await Rehearsal(
+            orchfile=written(self.folder, body),
+            folder=self.kept,
+            runner=runner,
+            request=Request(agent="scripted"),
+            past=Past.told_by(self._events),
+            files=FileStates(self.kept / "files", dict(os.environ)),
+            rulings=rulings or {},
+        ).run()
+        self.asked = runner.prompts
+        self._events += done.events
+        return done
+
+    def change(self, name: str, text: str | None) -> None:
+        """Writes, or removes, a file."""
+        path = self.folder / name
+        if text is None:
+            path.unlink()
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+
+    def git(self, command: str) -> None:
+        """``git COMMAND`` here."""
+        subprocess.run(["git", *command.split()], cwd=self.folder, check=True)
+
+    def read(self, *names: str) -> list[str | None]:
+        """What files hold."""
+        paths = [self.folder / name for name in names]
+        return [path.read_text() if path.exists() else None for path in paths]
+
+
+@pytest.fixture(params=["repository", "folder"])
+def project(tmp_path: Path, request: pytest.FixtureRequest) -> Project:
+    project = Project(tmp_path / "project", tmp_path / "kept")
+    project.kept.mkdir()
+    project.folder.mkdir()
+    project.change("old.py", "old")
+    project.change("dead.py", "dead")
+    if request.param == "repository":
+        project.git("init -q")
+        project.git("add -A")
+        project.git("-c user.name=x -c user.email=x@example.org commit -q -m x")
+    project.edits = {
+        "implement": {"new/a.py": "a", "old.py": "half", "dead.py": None},
+        "polish": {"old.py": "changed"},
+    }
+    return project
+
+
+CHANGED = ["a", "changed", None]
+NAMES = ("new/a.py", "old.py", "dead.py")
+
+
+def undo(project: Project) -> None:
+    """Everything is as it was before the run."""
+    shutil.rmtree(project.folder / "new")
+    project.change("old.py", "old")
+    project.change("dead.py", "dead")
+
+
+def put_back(done: Rehearsed) -> list[str]:
+    return [event.text for event in done.of(Warned) if "put back" in event.text]
+
+
+async def test_what_a_finished_phase_had_changed_is_put_back(project: Project) -> None:
+    await project.go(fails="review")
+    undo(project)
+    done = await project.go()
+    assert (project.asked, done.states["implement"]) == (["review <implement><polish>"], "reused")
+    assert project.read(*NAMES) == CHANGED
+    (told,) = put_back(done)
+    assert all(name in told for name in NAMES)
+
+
+async def test_what_turns_had_changed_is_put_back_in_a_body_that_runs_again(
+    project: Project,
+) -> None:
+    await project.go(fails="polish")
+    project.change("old.py", "half")  # nobody answered for the rest
+    undo(project)
+    done = await project.go()
+    assert project.asked[0] == "polish"
+    assert (project.read(*NAMES), done.exit_code) == (CHANGED, 0)
+
+
+async def test_what_a_step_had_changed_is_put_back(project: Project) -> None:
+    body = """
+    @agent.step(permission="edit")
+    async def change(ai: Agent, what: str) -> str:
+        return await ai.ask(what)
+
+    @agent
+    async def work(ai: Agent) -> str:
+        return await change("implement") + await ai.ask("polish")
+    """
+    await project.go(body, fails="polish")
+    undo(project)
+    await project.go(body)
+    assert project.asked == ["polish"]
+    assert project.read("new/a.py", "dead.py") == ["a", None]
+
+
+async def test_what_was_meant_stays(project: Project) -> None:
+    """What a person made of the files since is no loss, and neither is what was not changed."""
+    await project.go(fails="review")
+    project.change("old.py", "better")
+    project.change("own.py", "own")
+    done = await project.go()
+    assert project.read("old.py", "own.py") == ["better", "own"]
+    assert (put_back(done), done.exit_code) == ([], 0)
+
+
+async def test_a_turn_that_undid_another_is_no_loss(project: Project) -> None:
+    project.edits = {"implement": {"old.py": "changed"}, "polish": {"old.py": "old"}}
+    await project.go(fails="review")
+    done = await project.go()
+    assert (project.read("old.py"), put_back(done)) == (["old"], [])
+    project.change("old.py", "changed")
+    await project.go()
+    assert project.read("old.py") == ["old"]
+
+
+async def test_what_cannot_be_put_back_waits_for_a_decision(project: Project) -> None:
+    """The tenth trap: the tree is gone, and with it what the turn was paid for."""
+    await project.go(fails="review")
+    shutil.rmtree(project.kept / "files")
+    undo(project)
+    done = await project.go()
+    assert (project.asked, done.exit_code) == ([], 10)
+    assert done.states == {"implement": "paused", "review": "paused"}
+    assert "--rerun implement" in done.endings["implement"].reason
+
+
+DECISIONS: Mapping[str, tuple[Ruling, list[str], str]] = {
+    "rerun": (Ruling(rerun=True), ["implement", "polish"], "<implement><polish>"),
+    "accept": (Ruling(rerun=False), [], "<implement><polish>"),
+    "answer": (Ruling(rerun=False, value='"by hand"'), [], "by hand"),
+}
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+async def test_decisions(project: Project, name: str) -> None:
+    """Of what is gone: it is made anew, it is well as it is, or it is given by hand."""
+    ruling, asked, gave = DECISIONS[name]
+    await project.go(fails="review")
+    shutil.rmtree(project.kept / "files")
+    undo(project)
+    done = await project.go(rulings={"implement": ruling})
+    assert (project.asked, done.values["implement"]) == ([*asked, f"review {gave}"], gave)
+    assert project.read(*NAMES) == (CHANGED if asked else [None, "old", "dead"])
+
+
+async def test_a_body_cannot_go_on_without_its_files(project: Project) -> None:
+    """Not even one that bears everything."""
+    body = """
+    @agent(permission="edit")
+    async def implement(ai: Agent) -> str:
+        try:
+            said = await ai.ask("implement")
+        except Exception:
+            said = "borne"
+        return said + await ai.using().ask("polish")
+    """
+    await project.go(body, fails="polish")
+    shutil.rmtree(project.kept / "files")
+    undo(project)
+    done = await project.go(body)
+    assert (done.states["implement"], done.exit_code) == ("paused", 10)
+
+
+async def test_a_folder_that_is_gone(project: Project, tmp_path: Path) -> None:
+    """Nothing is put where nothing is."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    body = TWO.replace('"edit"', f'"edit", cwd={str(elsewhere)!r}')
+    await project.go(body, fails="review")
+    elsewhere.rmdir()
+    done = await project.go(body)
+    assert (project.asked, done.exit_code) == ([], 10)
+    assert f"{elsewhere} is gone" in done.endings["implement"].reason
+
+
+async def test_a_turn_that_was_interrupted_counts_from_its_begin(project: Project) -> None:
+    """What it changed before is put back, too, once it has answered."""
+    body = TWO.replace("permission", "retries=1, permission")
+    edits: list[Callable[[], None]] = [
+        lambda: project.change("new/a.py", "a"),
+        lambda: project.change("old.py", "changed"),
+    ]
+    project.edits = {}
+
+    def script(asked: Invocation) -> TurnResult:
+        if edits:
+            edits.pop(0)()
+            return failed("crashed") if edits else replied("done")
+        return failed("auth") if "review" in asked.prompt else replied("polished")
+
+    states = FileStates(project.kept / "files", dict(os.environ))
+    first = await Rehearsal(
+        orchfile=written(project.folder, body),
+        folder=project.kept,
+        runner=ScriptedRunner(script),
+        request=Request(agent="scripted"),
+        files=states,
+    ).run()
+    assert first.states["implement"] == "passed"
+    project._events += first.events
+    shutil.rmtree(project.folder / "new")
+    project.change("old.py", "old")
+    await project.go(body)
+    assert project.read("new/a.py", "old.py") == ["a", "changed"]
+
+
+async def test_without_git(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is kept, which is said once; runs go as always."""
+    monkeypatch.setenv("PATH", str(project.kept))
+    done = await project.go(fails="review")
+    (warning,) = [event.text for event in done.of(Warned) if "cannot be put back" in event.text]
+    assert "git cannot be run" in warning
+    assert (await project.go()).exit_code == 0
