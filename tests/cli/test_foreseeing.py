@@ -102,7 +102,7 @@ def test_nothing_is_started_or_recorded(here: Path) -> None:
 
 
 EDITOR = {
-    "editor.sh": "#!/bin/sh\ncat >prompt; mkdir -p src; echo new >src/a.py; echo old >>notes\n",
+    "editor.sh": "#!/bin/sh\ncat >prompt; mkdir -p src; echo new >src/a.py; echo old >>notes; echo made\n",
     "orchcore.toml": """
         default_agent = "editor"
         [agents.editor]
@@ -114,7 +114,7 @@ EDITOR = {
 
         @agent(permission="edit")
         async def implement(ai: Agent) -> str:
-            return await ai.ask("Make src/a.py") or "made"
+            return await ai.ask("Make src/a.py")
 
         @phase
         async def check(said: str = use(implement)) -> str:
