@@ -118,7 +118,7 @@ EDITOR = {
 
         @phase
         async def check(said: str = use(implement)) -> str:
-            return (await command("cat", "ok", "src/a.py", "notes")).stdout
+            return (await command("cat", "ok", "src/a.py", "notes", check=True)).stdout
         """,
     ".gitignore": "prompt",
 }
