@@ -77,12 +77,14 @@ class Failure:
             up to 4,000 characters, and those of its causes.
         retry_after_s: Seconds to wait, where the other side said so.
         resets_at: Unix time at which a limit is lifted, where the other side said so.
+        of_model: Whether a limit is that of the model alone, where the other side said so.
     """
 
     kind: FailureKind
     detail: str
     retry_after_s: float | None = None
     resets_at: float | None = None
+    of_model: bool = False
 
     @property
     def transient(self) -> bool:

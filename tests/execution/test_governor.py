@@ -10,7 +10,7 @@ import pytest
 
 from orchcore.agents.invocation import Invocation
 from orchcore.events import LimitAwaited, RetryScheduled
-from orchcore.execution.governor import Governor, Pass
+from orchcore.execution.governor import Entered, Governor, Pass, Scope
 from orchcore.journal.gate_files import GateFiles, MemoryGates
 from orchcore.planning.drafting import Request
 from orchcore.results import Failure, TurnResult
@@ -22,6 +22,8 @@ ONE = """
 async def work(ai: Agent) -> str:
     return await ai.ask("work")
 """
+A, B = Scope("a"), Scope("b")
+LET_THROUGH = Pass(A, tuple(map(Entered, A.gates)))
 LIMIT = Failure("rate_limited", "too many requests", 3600.0)
 
 
@@ -141,11 +143,11 @@ def test_the_later_deadline_wins_and_an_older_report_never_opens() -> None:
     clock = VirtualClock()
     gates = MemoryGates()
     governor = Governor(gates, clock)
-    old = Pass("a", 0)
+    old = LET_THROUGH
     assert governor.close(old, replace(LIMIT, retry_after_s=100.0)) == pytest.approx(100)
     assert governor.close(old, replace(LIMIT, retry_after_s=10.0)) == pytest.approx(100)
     governor.leave(old, well=True)
-    assert governor.closed_s("a") == pytest.approx(100)
+    assert governor.closed_s(A) == pytest.approx(100)
     assert gates.read("a").width == 1
 
 
@@ -154,25 +156,25 @@ def test_clocks_that_jump_move_no_deadline() -> None:
     clock = VirtualClock()
     gates = MemoryGates()
     governor = Governor(gates, clock)
-    governor.close(Pass("a", 0), replace(LIMIT, retry_after_s=100.0))
+    governor.close(LET_THROUGH, replace(LIMIT, retry_after_s=100.0))
     clock.jump(3600)
-    assert governor.closed_s("a") == pytest.approx(100)
+    assert governor.closed_s(A) == pytest.approx(100)
     clock.jump(-3600 + 40)
     gates.change("a", lambda state: replace(state, boot_id="another"))
-    assert governor.closed_s("a") == pytest.approx(60)
+    assert governor.closed_s(A) == pytest.approx(60)
 
 
 def test_files_are_shared_private_and_survive_garbage(tmp_path: Path) -> None:
     folder = tmp_path / "gates"
     clock = VirtualClock()
-    Governor(GateFiles(folder), clock).close(Pass("a", 0), LIMIT)
+    Governor(GateFiles(folder), clock).close(LET_THROUGH, LIMIT)
     other = Governor(GateFiles(folder), clock)
-    assert other.closed_s("a") == pytest.approx(3600)
-    assert other.closed_s("b") == 0
+    assert other.closed_s(A) == pytest.approx(3600)
+    assert other.closed_s(B) == 0
     (file,) = folder.glob("*.json")
     assert (folder.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
     file.write_text("{")
-    assert other.closed_s("a") == 0
+    assert other.closed_s(A) == 0
 
 
 async def test_a_lease_of_a_process_that_died_is_given_back(tmp_path: Path) -> None:
@@ -180,11 +182,28 @@ async def test_a_lease_of_a_process_that_died_is_given_back(tmp_path: Path) -> N
     clock = VirtualClock()
     gates = GateFiles(tmp_path)
     governor = Governor(gates, clock)
-    governor.close(Pass("a", 0), replace(LIMIT, retry_after_s=1.0))
-    first = await governor.enter("a", lambda _: None)
-    assert first.lease
+    governor.close(LET_THROUGH, replace(LIMIT, retry_after_s=1.0))
+    first = await governor.enter(A, lambda _: None)
+    assert first.gates[0].lease
     gates.change(
         "a", lambda s: replace(s, leases=tuple(replace(one, pid=2**22 + 1) for one in s.leases))
     )
     async with asyncio.timeout(5):
-        assert (await governor.enter("a", lambda _: None)).lease
+        assert (await governor.enter(A, lambda _: None)).gates[0].lease
+
+
+async def test_a_limit_of_one_model_leaves_the_others_alone() -> None:
+    """Its gate is tried out like an account's, which stays open."""
+    clock = VirtualClock()
+    governor = Governor(MemoryGates(), clock)
+    opus, other = Scope("a", "opus"), Scope("a", "haiku")
+    entered = await governor.enter(opus, lambda _: None)
+    assert governor.close(entered, replace(LIMIT, of_model=True)) == pytest.approx(3600)
+    governor.leave(entered, well=False)
+    assert governor.closed_s(opus) == pytest.approx(3600)
+    assert governor.closed_s(other) == 0
+    await clock.sleep(3600)
+    probe = await governor.enter(opus, lambda _: None)
+    assert [bool(one.lease) for one in probe.gates] == [False, True]
+    governor.close(await governor.enter(other, lambda _: None), LIMIT)
+    assert governor.closed_s(opus) == pytest.approx(3600)

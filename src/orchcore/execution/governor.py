@@ -2,8 +2,9 @@
 
 The rules:
 
-1. A limit closes the account's gate for all turns of all runs of this user. The later deadline
-   wins; a turn that began before the gate closed never opens it.
+1. A limit closes the account's gate for all turns of all runs of this user; one that is told to be
+   of one model, only that model's. The later deadline wins; a turn that began before a gate closed
+   never opens it.
 2. When the time is over one turn is let through, then 2, 4, ... at once, as they succeed; after
    that any number. A limit on the way closes the gate again, for longer each time.
 3. The first turns of a run on an account are let through in a ramp, too.
@@ -11,7 +12,7 @@ The rules:
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from uuid import uuid4
@@ -37,18 +38,49 @@ LEASE_S = 2 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What limits may be of.
+
+    Attributes:
+        account: Whose they are.
+        model: As it was asked for; empty: the account's own choice.
+    """
+
+    account: str
+    model: str = ""
+
+    @property
+    def gates(self) -> tuple[str, str]:
+        """The account's gate and the model's."""
+        return self.account, f"{self.account} model {self.model or 'default'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A gate that let somebody through.
+
+    Attributes:
+        gate: Which.
+        generation: How often it had closed by then.
+        lease: Its id, if the account is being tried out.
+    """
+
+    gate: str
+    generation: int = 0
+    lease: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Pass:
     """Leave to start a turn.
 
     Attributes:
-        account: On which.
-        generation: How often its gate had closed by then.
-        lease: Its id, if the account is being tried out.
+        scope: On which account, with which model.
+        gates: What was found of the gates that it went through: the account's, then the model's.
     """
 
-    account: str
-    generation: int
-    lease: str = ""
+    scope: Scope
+    gates: tuple[Entered, ...]
 
 
 class Governor:
@@ -70,57 +102,69 @@ class Governor:
         self._first: dict[str, float] = {}
         self.gave_up = False
 
-    def closed_s(self, account: str) -> float:
-        """For how many seconds the gate of *account* is closed; 0 if it is not."""
-        return self._left_s(self._gates.read(account))
+    def closed_s(self, scope: Scope) -> float:
+        """For how many seconds a gate of *scope* is closed; 0 if none is."""
+        return max(self._left_s(self._gates.read(gate)) for gate in scope.gates)
 
-    async def enter(self, account: str, waits: Callable[[float], None]) -> Pass:
-        """Waits until a turn may start on *account*.
+    async def enter(self, scope: Scope, waits: Callable[[float], None]) -> Pass:
+        """Waits until a turn may start.
 
         Args:
-            account: On which.
-            waits: Told how many seconds the gate is closed, before each real wait.
+            scope: On which account, with which model.
+            waits: Told how many seconds a gate is closed, before each real wait.
         """
         while True:
-            state = self._gates.read(account)
-            closed_s = self._left_s(state)
+            closed_s = self.closed_s(scope)
             if closed_s > 0:
                 waits(closed_s)
                 await self._clock.sleep(min(closed_s, LONG_LOOK_S))
                 continue
-            if self._running.get(account, 0) >= self._ramp(account):
-                await self._clock.sleep(LOOK_S)
-                continue
-            if not state.width:
-                return self._let_through(Pass(account, state.generation))
-            lease = uuid4().hex
-            state = self._gates.change(account, partial(self._leased, lease))
-            if any(one.id == lease for one in state.leases):
-                return self._let_through(Pass(account, state.generation, lease))
+            if self._running.get(scope.account, 0) < self._ramp(scope.account):
+                entered = self._entered(scope)
+                if entered is not None:
+                    self._running[scope.account] = self._running.get(scope.account, 0) + 1
+                    return entered
             await self._clock.sleep(LOOK_S)
 
     def leave(self, entered: Pass, *, well: bool) -> None:
         """The turn is over; *well*: the account answered it."""
-        account = entered.account
+        account = entered.scope.account
         self._running[account] = self._running.get(account, 1) - 1
-        if entered.lease:
-            self._gates.change(account, lambda state: _given_back(state, entered, well=well))
+        self._give_back(entered.gates, well=well)
 
     def close(self, entered: Pass, failure: Failure) -> float:
-        """*failure* says that the account's limit was met; for how many seconds it is closed now.
+        """*failure* says that a limit was met; for how many seconds there is no way now.
 
         The state is on disk when this returns.
         """
-        state = self._gates.change(
-            entered.account, lambda found: self._closed(found, entered, failure)
-        )
-        return self._left_s(state)
+        gate = entered.gates[-1 if failure.of_model else 0]
+        account = entered.scope.account
+        self._gates.change(gate.gate, lambda found: self._closed(found, account, gate, failure))
+        return self.closed_s(entered.scope)
 
-    def _let_through(self, entered: Pass) -> Pass:
-        self._running[entered.account] = self._running.get(entered.account, 0) + 1
-        return entered
+    def _entered(self, scope: Scope) -> Pass | None:
+        """Leave to go through all gates of *scope*; ``None`` if one of them is full."""
+        gates: list[Entered] = []
+        for gate in scope.gates:
+            state = self._gates.read(gate)
+            lease = ""
+            if state.width:
+                lease = uuid4().hex
+                state = self._gates.change(gate, partial(self._leased, lease))
+                if not any(one.id == lease for one in state.leases):
+                    self._give_back(gates, well=False)
+                    return None
+            gates.append(Entered(gate, state.generation, lease))
+        return Pass(scope, tuple(gates))
 
-    def _closed(self, state: GateState, entered: Pass, failure: Failure) -> GateState:
+    def _give_back(self, gates: Iterable[Entered], *, well: bool) -> None:
+        for one in gates:
+            if one.lease:
+                self._gates.change(one.gate, partial(_given_back, one, well=well))
+
+    def _closed(
+        self, state: GateState, account: str, entered: Entered, failure: Failure
+    ) -> GateState:
         closings = state.closings + (entered.generation == state.generation)
         wait_s = self._told_s(failure)
         if wait_s is None:
@@ -131,7 +175,7 @@ class Governor:
         until_s = max(wait_s, self._left_s(state))
         return replace(
             state,
-            account=entered.account,
+            account=account,
             boot_id=self._boot_id,
             closed_until_boot=self._clock.boot() + until_s,
             closed_until_unix=self._clock.unix() + until_s,
@@ -174,7 +218,7 @@ class Governor:
         return float(FIRST_WIDTH * 2.0**doublings)
 
 
-def _given_back(state: GateState, entered: Pass, *, well: bool) -> GateState:
+def _given_back(entered: Entered, state: GateState, *, well: bool) -> GateState:
     """*state* without a lease; a success of this generation lets twice as many through."""
     leases = tuple(one for one in state.leases if one.id != entered.lease)
     if not well or entered.generation != state.generation:

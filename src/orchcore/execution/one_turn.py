@@ -20,7 +20,7 @@ from orchcore.events import (
 )
 from orchcore.execution.asking import Attempt, Office, Order, Told, invocation_of
 from orchcore.execution.budget import Claim, Held
-from orchcore.execution.governor import Governor, Pass
+from orchcore.execution.governor import Governor, Pass, Scope
 from orchcore.execution.limits import waiting, working
 from orchcore.execution.listening import LAST_LINES, Listening
 from orchcore.journal.past import PastTurn
@@ -56,7 +56,7 @@ class OneTurn:
         while True:
             with waiting():
                 await self._until_continued()
-                entered = await self._governor.enter(self._account, self._tell_wait)
+                entered = await self._governor.enter(self.scope, self._tell_wait)
             well = False
             try:
                 told = await self._admitted(entered)
@@ -81,7 +81,7 @@ class OneTurn:
     @property
     def closed_s(self) -> float:
         """For how many seconds its account is closed now."""
-        return self._governor.closed_s(self._account)
+        return self._governor.closed_s(self.scope)
 
     def give_up(self) -> None:
         """It would have to wait for too long."""
@@ -93,8 +93,10 @@ class OneTurn:
         return self.office.rehearsed if simulated else self.office.governor
 
     @property
-    def _account(self) -> str:
-        return self.order.choice.limited_as(self.office.around.environ)
+    def scope(self) -> Scope:
+        """What limits it may meet are of."""
+        choice = self.order.choice
+        return Scope(choice.limited_as(self.office.around.environ), choice.model or "")
 
     def _tell_wait(self, seconds: float) -> None:
         until = self.office.around.clock.unix() + seconds

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchcore.agents.adapters.classification import kind_of, told_status
+from orchcore.agents.adapters.classification import failure, kind_of, told_status
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,22 @@ def test_a_status_is_told_from_other_numbers(text: str, status: int | None) -> N
 def test_text_and_status_together(text: str, status: int | None, kind: str | None) -> None:
     """Words decide where they tell more than the status; not where a wait would mend it."""
     assert kind_of(text, status) == kind
+
+
+OF_MODELS = {
+    "Rate limit reached for fake-model. Please try again in 1.5s.": True,
+    "Rate limit reached for gpt-5.5 in organization org-1 on tokens per min (TPM)": True,
+    "You've hit your Opus limit · resets 5pm": True,
+    "GenerateRequestsPerMinutePerProjectPerModel exceeded, model: gemini-2.5-pro": True,
+    "You've hit your usage limit. Try again at 5:48 PM.": False,
+    "This request would exceed the rate limit for your organization": False,
+    "Rate limit reached for your account": False,
+    "429 Too Many Requests": False,
+}
+
+
+@pytest.mark.parametrize("text", OF_MODELS)
+def test_whose_limit_it_is(text: str) -> None:
+    """One model's, where a vendor says so; else it is the account's."""
+    assert failure("rate_limited", text, 0.0).of_model == OF_MODELS[text]
+    assert not failure("auth", text, 0.0).of_model

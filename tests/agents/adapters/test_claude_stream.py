@@ -251,6 +251,16 @@ def test_rate_limit_tells_when_to_come_back() -> None:
     assert used_up.result.failure.resets_at == 1795456603.0
 
 
+@pytest.mark.parametrize(
+    ("window", "of_model"), [("five_hour", False), ("seven_day_opus", True), ("overage", False)]
+)
+def test_whose_window_is_used_up(window: str, of_model: bool) -> None:
+    stream = stream_of("usage_limit_oauth").replace(b'"five_hour"', f'"{window}"'.encode())
+    failure = replay(stream, exit_code=1).result.failure
+    assert failure is not None
+    assert (failure.kind, failure.of_model) == ("quota", of_model)
+
+
 def test_reset_time_is_read_from_text_without_an_event() -> None:
     """Without a limit event the clock time in the message is resolved to the next such moment."""
     stream = b"\n".join(

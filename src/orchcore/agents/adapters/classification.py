@@ -153,6 +153,14 @@ _TOLD_STATUS = re.compile(
 )
 
 
+# OpenAI's sentence, Claude Code's, and the names of Gemini's quotas.
+_OF_MODEL = _any(
+    r"limit (?:was )?(?:reached|exceeded) for (?!your|this|the\b)[`'\"]?[\w./:-]+",
+    r"hit your (?:opus|sonnet|haiku) limit",
+    r"PerModel\b|per[ -]model\b|\bmodel: [\w./:-]+",
+)
+
+
 def kind_of_status(status: int | None) -> FailureKind | None:
     """What an HTTP status alone tells; ``None`` for one that tells too little (400)."""
     if status is None:
@@ -199,4 +207,9 @@ def failure(kind: FailureKind, text: str, now: float, local: tzinfo | None = Non
     told = Failure(kind, one_line(text) or kind)
     if kind not in LIMITS:
         return told
-    return replace(told, retry_after_s=retry_after_s(text), resets_at=reset_time(text, now, local))
+    return replace(
+        told,
+        retry_after_s=retry_after_s(text),
+        resets_at=reset_time(text, now, local),
+        of_model=_OF_MODEL.search(text) is not None,
+    )

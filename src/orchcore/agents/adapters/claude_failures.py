@@ -47,6 +47,10 @@ class Heard:
     now: float
 
 
+_OF_MODEL = frozenset({"seven_day_opus", "seven_day_sonnet"})
+"""Windows of one model alone; the others (``five_hour``, ``seven_day``) are the account's."""
+
+
 def verdict(heard: Heard) -> Failure | None:
     """Why the turn failed; ``None`` only if nothing speaks against its success."""
     for question in _QUESTIONS:
@@ -83,8 +87,11 @@ def _told(heard: Heard, source: Fields) -> Failure:
     kind = _kind(heard, source, text)
     said = text or source.text("terminal_reason") or source.text("subtype")
     told = failure(kind, said, heard.now)
-    resets_at = _resets_at(heard) if kind in ("quota", "rate_limited") else None
-    return told if resets_at is None else replace(told, resets_at=resets_at)
+    if kind not in ("quota", "rate_limited"):
+        return told
+    of_model = told.of_model or (heard.limit or Fields()).text("rateLimitType") in _OF_MODEL
+    resets_at = told.resets_at if (at := _resets_at(heard)) is None else at
+    return replace(told, resets_at=resets_at, of_model=of_model)
 
 
 def _kind(heard: Heard, source: Fields, text: str) -> FailureKind:
