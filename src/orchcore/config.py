@@ -98,6 +98,7 @@ class Profile(BaseModel):
     Attributes:
         default_agent: The agent of phases that name none.
         jobs: Turns and commands at once (``-j``).
+        max_agents: Agents of all runs of this user at once on this machine.
         budget: USD that a run may cost (``--budget``); ``None``: no limit.
         agents: Named agents; each key replaces the one of the agent of that name.
     """
@@ -106,6 +107,7 @@ class Profile(BaseModel):
 
     default_agent: str | None = None
     jobs: Annotated[int, Field(ge=1)] | None = None
+    max_agents: Annotated[int, Field(ge=1)] | None = None
     budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     agents: Mapping[str, AgentSettings] = Field(default_factory=dict[str, AgentSettings])
 
@@ -117,6 +119,7 @@ class Settings(Profile):
         orchfile: Which file is the orchfile, relative to the configuration file.
         default_agent: The agent of phases that name none.
         jobs: Turns and commands at once (``-j``).
+        max_agents: Agents of all runs of this user at once on this machine.
         budget: USD that a run may cost (``--budget``).
         agents: Named agents.
         profiles: Sets of settings to choose from with ``--profile`` or ``ORCHCORE_PROFILE``.
@@ -162,6 +165,10 @@ class Config:
     def jobs(self) -> int:
         """Turns and commands at once; by default twice the cores, at least 4."""
         return self.settings.jobs or max(4, 2 * (os.cpu_count() or 2))
+
+    def max_agents(self, jobs: int) -> int:
+        """Agents at once on this machine; by default twice the cores, at least 4 and *jobs*."""
+        return self.settings.max_agents or max(4, 2 * (os.cpu_count() or 2), jobs)
 
     def origin(self, *key: str) -> str:
         """Where the value of *key* (``"agents", "claude", "model"``) was said, or ``default``."""

@@ -51,6 +51,7 @@ from orchcore.journal.folder import ProjectFolder, RunFolder
 from orchcore.journal.gate_files import GateFiles
 from orchcore.journal.origin import Origin
 from orchcore.journal.past import Past, read_past
+from orchcore.journal.place_files import PlaceFiles
 from orchcore.journal.recorder import JournalRecorder
 from orchcore.planning.drafting import Request, draft
 from orchcore.planning.parameters import option_name
@@ -175,6 +176,7 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
                 secrets=secrets.variables,
                 past=past,
                 gates=GateFiles(user_state_path("orchcore") / "gates"),
+                places=PlaceFiles(user_state_path("orchcore") / "places"),
                 files=FileStates(folder.files, environ) if setup.record else None,
                 rulings=_fitting(setup.rulings, plan, past),
             )

@@ -16,6 +16,7 @@ from orchcore.execution.endings import Spent
 from orchcore.execution.governor import Governor
 from orchcore.execution.journalist import Journalist
 from orchcore.execution.limits import Slots
+from orchcore.execution.machine import Machine
 from orchcore.execution.memory import Memory
 from orchcore.execution.ports import Surroundings
 from orchcore.execution.preparations import Preparations
@@ -113,6 +114,7 @@ class Office:
         governor: Rate limits.
         rehearsed: Those of agents that make their answers up.
         files: What agents changed.
+        machine: Where they work.
         accounts: Which accounts met a limit lately.
     """
 
@@ -127,6 +129,7 @@ class Office:
     governor: Governor
     rehearsed: Governor
     files: EditedFiles
+    machine: Machine
     accounts: Accounts = field(default_factory=Accounts)
 
 

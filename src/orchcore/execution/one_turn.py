@@ -116,6 +116,8 @@ class OneTurn:
                 await stack.enter_async_context(slots)
                 if choice.adapter.capabilities.starts_alone:
                     await office.accounts.let_first_begin(choice.account)
+                if not choice.adapter.capabilities.simulated:
+                    await stack.enter_async_context(office.machine.place())
                 held = await office.treasury.hold(self._claim())
             if isinstance(held, Failure):
                 return self._refused(held)

@@ -13,6 +13,7 @@ from orchcore.execution.clock import Clock, SystemClock
 from orchcore.journal.file_states import FileStates
 from orchcore.journal.gate_files import Gates, MemoryGates
 from orchcore.journal.past import Past
+from orchcore.journal.place_files import NoPlaces, Places
 
 
 class Recorder(Protocol):
@@ -152,6 +153,7 @@ class Surroundings:
         secrets: Names of the variables in it whose values are not shown.
         past: What earlier processes left of this run.
         gates: Where it is kept which accounts may be used.
+        places: Where agents of all runs take places.
         files: Keeps what agents change; ``None``: nobody does.
         clock: Tells the time of waits.
         rulings: What was decided of nodes and instances that halt, by id.
@@ -170,6 +172,7 @@ class Surroundings:
     secrets: tuple[str, ...] = ()
     past: Past = field(default_factory=Past)
     gates: Gates = field(default_factory=MemoryGates)
+    places: Places = field(default_factory=NoPlaces)
     files: FileStates | None = None
     clock: Clock = field(default_factory=SystemClock)
     rulings: Mapping[str, Ruling] = field(default_factory=dict[str, Ruling])

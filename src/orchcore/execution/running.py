@@ -23,6 +23,7 @@ from orchcore.execution.governor import Governor
 from orchcore.execution.janitor import Janitor
 from orchcore.execution.journalist import Journalist
 from orchcore.execution.limits import Slots, stood_still
+from orchcore.execution.machine import Machine
 from orchcore.execution.memory import Memory
 from orchcore.execution.opening import Opened
 from orchcore.execution.ports import Surroundings
@@ -135,6 +136,9 @@ class _Run:
             Governor(around.gates, around.clock),
             Governor(MemoryGates(), around.clock),
             EditedFiles(around.files, around.past.edits, self.journalist.warn),
+            Machine(
+                around.places, plan.config.max_agents(plan.jobs), around.clock, self.journalist.warn
+            ),
         )
         self.opened = Opened(plan.parameters, self.journalist.warn)
         self.janitor = Janitor(self.journalist.warn, self.opened.patience)

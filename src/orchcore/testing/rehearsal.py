@@ -20,6 +20,7 @@ from orchcore.execution.running import play
 from orchcore.journal.file_states import FileStates
 from orchcore.journal.gate_files import Gates, MemoryGates
 from orchcore.journal.past import Past
+from orchcore.journal.place_files import NoPlaces, Places
 from orchcore.journal.run_folder import RunFolder
 from orchcore.planning.drafting import Request, draft
 from orchcore.planning.plan import Plan
@@ -106,6 +107,7 @@ class Rehearsal:
         observe: Told every event as it happens; may stop the run.
         clock: Tells the time of waits: a ``VirtualClock`` makes hours of it in a moment.
         gates: What is known of the limits of accounts; by default nothing.
+        places: Where agents of all runs on the machine take places; by default everybody has one.
         files: Keeps what agents change, so that a later one can put it back; ``None``: nobody does.
         past: What an earlier one of the same run left: ``Past.told_by(done.events)``.
         rulings: What was decided of its nodes that halt, by id.
@@ -129,6 +131,7 @@ class Rehearsal:
     observe: Callable[[Event], None] | None = None
     clock: Clock = field(default_factory=SystemClock)
     gates: Gates = field(default_factory=MemoryGates)
+    places: Places = field(default_factory=NoPlaces)
     files: FileStates | None = None
     past: Past = field(default_factory=Past)
     rulings: Mapping[str, Ruling] = field(default_factory=dict[str, Ruling])
@@ -174,6 +177,7 @@ class Rehearsal:
             fail_limit=self.fail_limit,
             environ=dict(os.environ),
             past=self.past,
+            places=self.places,
             files=self.files,
             rulings=self.rulings,
             clock=self.clock,
