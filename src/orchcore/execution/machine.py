@@ -11,7 +11,7 @@ from orchcore.journal.place_files import Places
 
 LOOK_S = 0.1
 LOW_SHARE, LOW_BYTES = 0.03, 256 * 2**20
-"""Memory is nearly gone if less than both of it is available."""
+"""Memory is nearly gone if less is available than the greater of the two."""
 LONGEST_LOW_S = 60.0
 """For so long a run without a running agent waits for memory: nothing of its own frees any."""
 
