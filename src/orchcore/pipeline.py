@@ -46,8 +46,9 @@ from orchcore.execution.ports import (
 from orchcore.execution.printing import Tell, handed_on, published, written
 from orchcore.execution.running import foresee, play
 from orchcore.execution.secrecy import parameter_secrets, secrets_of
+from orchcore.journal.cache_files import CACHE_NAME, CacheFiles
 from orchcore.journal.file_states import FileStates
-from orchcore.journal.folder import ProjectFolder, RunFolder
+from orchcore.journal.folder import FOLDER_NAME, ProjectFolder, RunFolder
 from orchcore.journal.gate_files import GateFiles
 from orchcore.journal.origin import Origin
 from orchcore.journal.past import Past, read_past
@@ -85,6 +86,7 @@ class RunSetup:
         record: Whether the run is kept in ``.orchcore/``; without it nothing stays.
         resume: The id of the run that goes on; ``None`` starts a new one.
         rulings: What was decided of its nodes that halt, by id.
+        cached: Whether results of other runs are used by phases that want it.
     """
 
     observers: tuple[Observer, ...] = ()
@@ -99,6 +101,7 @@ class RunSetup:
     record: bool = True
     resume: str | None = None
     rulings: Mapping[str, Ruling] = field(default_factory=dict[str, Ruling])
+    cached: bool = True
     guarded: bool = False
     warn: Callable[[str], None] = _to_stderr
 
@@ -176,6 +179,8 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
                 secrets=secrets.variables,
                 past=past,
                 gates=GateFiles(user_state_path("orchcore") / "gates"),
+                cache=CacheFiles(plan.folder / FOLDER_NAME / CACHE_NAME) if setup.record else None,
+                cached=setup.cached,
                 places=PlaceFiles(user_state_path("orchcore") / "places"),
                 files=FileStates(folder.files, environ) if setup.record else None,
                 rulings=_fitting(setup.rulings, plan, past),
@@ -186,8 +191,10 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
     return RunResult(folder.id, played.exit_code, states, folder.path, played.given.value)
 
 
-async def foreseen(plan: Plan, run: str) -> tuple[Foreseen, ...]:
+async def foreseen(plan: Plan, run: str | None) -> tuple[Foreseen, ...]:
     """What resuming *run* would do to every node and instance of *plan*; nothing is started.
+
+    Of a new run (``None``) only what other runs left in the cache is of interest.
 
     Raises:
         UsageError: An agent that the plan names cannot be used, or there is no such run.
@@ -195,7 +202,10 @@ async def foreseen(plan: Plan, run: str) -> tuple[Foreseen, ...]:
     """
     environ, adapters = dict(os.environ), find_adapters()
     ensure_agents(plan, adapters, environ)
-    folder = ProjectFolder.seen(plan.folder).find_run(run)
+    folder, past = RunFolder("none", plan.folder / FOLDER_NAME / "runs" / "none"), Past()
+    if run is not None:
+        folder = ProjectFolder.seen(plan.folder).find_run(run)
+        past = read_past(folder)
     trees = Trees()
     around = Surroundings(
         runner=LocalTurnRunner(adapters, trees, environ),
@@ -204,7 +214,8 @@ async def foreseen(plan: Plan, run: str) -> tuple[Foreseen, ...]:
         folders=folder,
         publish=lambda _: None,
         environ=environ,
-        past=read_past(folder),
+        past=past,
+        cache=CacheFiles(plan.folder / FOLDER_NAME / CACHE_NAME),
         files=FileStates(folder.files, environ, index="foreseen"),
     )
     return await foresee(plan, around)

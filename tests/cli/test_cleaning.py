@@ -79,3 +79,23 @@ def test_links_are_not_followed(here: Path, tmp_path_factory: pytest.TempPathFac
 
 def test_mistakes_are_told(here: Path) -> None:
     assert "not a duration" in told(here, "clean", "--older-than", "soon", code=4)
+
+
+def test_cached_results(here: Path) -> None:
+    """``plan`` tells of them and their keys, ``run`` uses them, ``clean`` removes old ones."""
+    (here / "orchfile.py").write_text(FLOW.replace("@phase\nasync def made", CACHED))
+    told(here, "run", code=10)
+    key = next((here / ".orchcore" / "cache").glob("*.json")).stem[:12]
+    where = f"in run {runs(here).pop()}, key {key}"
+    assert where in told(here, "plan")
+    assert where in told(here, "run", code=10)
+    assert where not in told(here, "run", "--no-cache", code=10)
+    assert "1 cached results: " in told(here, "clean")
+    assert "1 cached results would be removed" in told(
+        here, "clean", "--older-than", "0s", "--dry-run"
+    )
+    assert "1 cached results removed" in told(here, "clean", "--older-than", "0s")
+    assert "cached" not in told(here, "plan")
+
+
+CACHED = "@phase(cache='1h')\nasync def made"

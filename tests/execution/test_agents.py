@@ -130,8 +130,8 @@ async def test_a_cli_without_sessions_is_asked_again_from_the_start(tmp_path: Pa
     done, asked = await _asked(tmp_path, body, script, Capabilities())
     assert done.exit_code == 0
     assert asked[1].resume is None
-    assert asked[1].prompt.startswith("review\n\nAnswer with one JSON value")
-    assert "A previous answer was not valid: " in asked[1].prompt
+    assert asked[1].prompt.startswith("review\n\nA previous answer was not valid: ")
+    assert "\n\nAnswer with one JSON value" in asked[1].prompt
 
 
 async def test_reasks_end_in_a_failure(tmp_path: Path) -> None:

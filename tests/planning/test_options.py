@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchcore.errors import CollectionError, Problem, UsageError
-from orchcore.planning.options import NOT_YET, using_options
+from orchcore.planning.options import using_options
 from orchcore.planning.plan import NodeOptions
 from orchfiles import planned
 
@@ -105,14 +105,6 @@ def test_each_mistake_is_told(
     problem = _problem(tmp_path, options, decorator)
     assert (problem.code, said in problem.message) == (code, True), problem
     assert hint in " ".join(problem.hints)
-
-
-@pytest.mark.parametrize("option", sorted(NOT_YET))
-def test_options_that_do_nothing_yet_are_refused(tmp_path: Path, option: str) -> None:
-    """Nothing that is written is ignored."""
-    problem = _problem(tmp_path, f"{option}='1'")
-    assert problem.code == "not-available"
-    assert f"remove {option}=..." in problem.hints[0]
 
 
 def test_steps_are_checked_like_phases(tmp_path: Path) -> None:

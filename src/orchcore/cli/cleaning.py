@@ -13,6 +13,7 @@ from orchcore.cli.output import say, say_lines
 from orchcore.cli.recorded import project_folder
 from orchcore.cli.shared_options import in_project
 from orchcore.errors import Problem, UsageError, shown_path
+from orchcore.journal.cache_files import CACHE_NAME, CacheFiles
 from orchcore.journal.origin import take_lock
 from orchcore.journal.record import RunSummary
 from orchcore.journal.run_folder import RunFolder
@@ -54,8 +55,10 @@ def clean_command(
 
     project = ProjectFolder.seen(project_folder(file, Path.cwd()))
     kept = [_Kept(run, _size_bytes(run.folder.path)) for run in runs(project)]
+    cache = CacheFiles(project.path / CACHE_NAME)
     if older_than is None and keep is None:
         say_lines(_report(kept, project.path))
+        say_lines(_report_of(cache))
         return
     old = _chosen(kept, older_than, keep)
     for one in old:
@@ -67,6 +70,13 @@ def clean_command(
     paused = sum(one.run.exit_code == _PAUSED for one in kept)
     stay = f"; {paused} are paused and stay" if paused else ""
     say(f"{len(old)} of {len(kept)} runs {verb}, {room}{stay}\n")
+    if older_than is not None:
+        before = time.time() - duration_s(older_than)
+        results = [path for path in cache.kept() if _changed_at(path) <= before]
+        for path in () if dry_run else results:
+            path.unlink(missing_ok=True)
+        if results:
+            say(f"{len(results)} cached results {verb}\n")
 
 
 def _chosen(kept: list[_Kept], older_than: str | None, keep: int | None) -> list[_Kept]:
@@ -136,6 +146,11 @@ def _report(kept: list[_Kept], place: Path) -> Iterator[str]:
         yield from columns(rows).splitlines()
     total = _shown(sum(one.size_bytes for one in kept))
     yield f"{len(kept)} runs in {shown_path(place)}: {total}"
+
+
+def _report_of(cache: CacheFiles) -> Iterator[str]:
+    if kept := cache.kept():
+        yield f"{len(kept)} cached results: {_shown(_size_bytes(cache.folder))}"
 
 
 def _shown(size_bytes: int) -> str:

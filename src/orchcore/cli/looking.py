@@ -44,7 +44,21 @@ def plan_command(ctx: click.Context, /, **_: object) -> None:
         say(_resuming(plan, ctx.params["resume"]))
         return
     ensure_agents(plan, find_adapters(), os.environ)
-    say(table(plan))
+    say(table(plan, _cached(plan)))
+
+
+def _cached(plan: Plan) -> dict[str, str]:
+    """Where results of other runs are that would be used, by node, if all of it is there."""
+    import asyncio
+
+    from orchcore.pipeline import foreseen
+
+    if not any(node.options.cache_s for node in plan.nodes):
+        return {}
+    found = asyncio.run(foreseen(plan, None))
+    runs = {one.node.partition(":")[0] for one in found if one.action != "REUSE"}
+    reasons = {one.node.partition(":")[0]: one.reason for one in reversed(found)}
+    return {node: reason for node, reason in reasons.items() if node not in runs}
 
 
 def _resuming(plan: Plan, run: str) -> str:

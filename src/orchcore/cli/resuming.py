@@ -47,7 +47,9 @@ def wants_help(words: Sequence[str]) -> bool:
 
 _DECISIONS = {"--resume": 1, "--rerun": 1, "--accept": 1, "--answer": 2}
 """Options that hold for one process alone, and how many values they have."""
-_FLAGS_OF_RUN = frozenset({"-x", "--exitfirst", "--yes", "-v", "--verbose", "--strict-budget"})
+_FLAGS_OF_RUN = frozenset(
+    {"-x", "--exitfirst", "--yes", "-v", "--verbose", "--strict-budget", "--no-cache"}
+)
 _OPTIONS_OF_RUN = frozenset({"--maxfail", "--progress"})
 
 

@@ -42,6 +42,7 @@ class Wishes:
         verbose: Whether it shows what agents of passed phases wrote.
         resume: The run that goes on, if one does.
         rulings: What was decided of its phases that halt.
+        cached: Whether results of other runs are used by phases that want it.
     """
 
     fail_limit: int | None
@@ -50,6 +51,7 @@ class Wishes:
     verbose: bool
     resume: str | None = None
     rulings: Mapping[str, Ruling] = field(default_factory=dict[str, Ruling])
+    cached: bool = True
 
 
 class RunCommand(OrchfileCommand):
@@ -107,8 +109,11 @@ Examples:
     is_flag=True,
     help="Refuse agents whose turns cannot be priced; else they are listed as unpriced.",
 )
+@click.option(
+    "--no-cache", is_flag=True, help="Use no result of another run, whatever cache= says."
+)
 @click.option("--rerun", multiple=True, metavar="NODE", help="It halts: let it run once more.")
-@click.option("--accept", multiple=True, metavar="NODE", help="It halts: take it for done (null).")
+@click.option("--accept", multiple=True, metavar="NODE", help="It halts: take it for done.")
 @click.option(
     "--answer",
     multiple=True,
@@ -134,6 +139,7 @@ def run_command(
         verbose=verbose,
         resume=params["resume"],
         rulings=_rulings(params),
+        cached=not params["no_cache"],
     )
     own = isinstance(ctx.find_root().obj, OwnProcess)
     if own:
@@ -193,6 +199,7 @@ def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:
         yes=wishes.yes,
         resume=wishes.resume,
         rulings=wishes.rulings,
+        cached=wishes.cached,
         told_prints=told,
         shown_prints=shown,
     )

@@ -26,7 +26,7 @@ class PhaseOptions(TypedDict, total=False):
         recovery: ``"halt"``: once begun it runs again only if a person says so.
         budget: USD that all of its turns may cost together.
         estimate_usd: What one of its turns likely costs, where nothing is known of it yet.
-        cache: Not available yet.
+        cache: Later runs use its result for so long (7 days if ``True``), if nothing has changed.
     """
 
     name: str
@@ -37,7 +37,7 @@ class PhaseOptions(TypedDict, total=False):
     tags: Names
     optional: bool
     limits: Mapping[str, int]
-    cache: bool
+    cache: bool | Duration
     budget: float
     estimate_usd: float
     recovery: Literal["rerun", "halt"]
@@ -57,9 +57,9 @@ class AgentOptions(PhaseOptions, total=False):
         reasks: How often an invalid answer is asked again (2).
         max_turns: Model turns within one CLI call.
         max_tool_calls: Tool calls within one CLI call; the next one ends the turn.
-        on_rate_limit: ``"wait"`` until the limit is lifted, or ``"fail"``.
+        on_rate_limit: ``"wait"`` until the limit is lifted, ``"fail"``, or ``"fallback"``.
         rate_limit_max_wait: How long a turn waits for limits, all together (6 h).
-        fallback, ``on_rate_limit="fallback"``: Not available yet.
+        fallback: Names of agents that stand in while its own is limited, in their order.
     """
 
     model: str

@@ -10,6 +10,7 @@ from orchcore.agents.process_table import MARKER_DIGITS
 from orchcore.events import AgentEvent
 from orchcore.execution.accounts import Accounts
 from orchcore.execution.budget import Treasury
+from orchcore.execution.caching import Cache
 from orchcore.execution.choosing import AgentBook, Choice
 from orchcore.execution.edited_files import EditedFiles
 from orchcore.execution.endings import Spent
@@ -48,15 +49,23 @@ class Asked:
 
     Attributes:
         prompt: The text.
-        schema: JSON schema of the answer, for CLIs that take one.
+        schema: JSON schema of the answer.
         resumed: The conversation that goes on, if one does.
         read: Makes the answer's JSON of a successful result; may turn it into a failure.
+        instructions: What is added to the prompt of a CLI that takes no schema.
     """
 
     prompt: str
     schema: Mapping[str, object] | None
     resumed: Resumed | None
     read: Callable[[TurnResult], tuple[TurnResult, str | None]]
+    instructions: str = ""
+
+    def of(self, choice: Choice) -> "Asked":
+        """The same as it is asked of *choice*."""
+        if self.schema is None or choice.adapter.capabilities.schema:
+            return self
+        return replace(self, prompt=self.prompt + self.instructions, schema=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +100,13 @@ class Told:
         result: The turn's; its own failure is in it, not raised.
         turn: The same for the body.
         key: All that the answer depends on.
+        choice: Who gave it.
     """
 
     result: TurnResult
     turn: Turn
     key: str
+    choice: Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +126,7 @@ class Office:
         rehearsed: Those of agents that make their answers up.
         files: What agents changed.
         machine: Where they work.
+        cache: What other runs made.
         accounts: Which accounts met a limit lately.
     """
 
@@ -130,6 +142,7 @@ class Office:
     rehearsed: Governor
     files: EditedFiles
     machine: Machine
+    cache: Cache
     accounts: Accounts = field(default_factory=Accounts)
 
 
@@ -162,6 +175,7 @@ def invocation_of(
         sessions: The folder for sessions that all turns of the run share.
         session_id: For a new conversation; ``None``: any.
     """
+    asked = asked.of(choice)
     resumed = asked.resumed
     settings = choice.settings
     invocation = Invocation(

@@ -116,10 +116,11 @@ class Attempts:
         key = self._scene.reuse.key(self._cell, values, about)
         self._place = self._cell.identity + (f" {text_digest(about)}" if about else "")
         kept = self._scene.reuse.found(self._cell, key)
-        if kept is None:
-            ending = self._halting.unfinished()
-        else:
+        if kept is not None:
             ending = await self._halting.kept(kept)
+        else:
+            kept = None if again else self._scene.reuse.cached(self._cell, key)
+            ending = kept or self._halting.unfinished()
         if ending is not None and ending is kept:
             return ending
         return self._scene.reuse.told(self._cell, key, ending or await self._tried(values))

@@ -21,6 +21,9 @@ class Spent:
     simulated: bool = False
     last_lines: tuple[str, ...] = ()
     folder: str = ""
+    edited: bool = False
+    models: dict[str, str] = field(default_factory=dict[str, str])
+    """Which model answered, by agent and by the model that was asked for."""
     kinds: set[FailureKind] = field(default_factory=set[FailureKind])
     """How turns failed."""
 

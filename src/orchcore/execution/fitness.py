@@ -84,10 +84,12 @@ def _users(plan: Plan) -> Iterator[_User]:
         goes_on = any(wire.parameter == CONVERSATION for wire in node.wires)
         talk = (FORK if node.forks else RESUME,)
         yield _User(node.options, own, node.where, talk if goes_on else ())
+        yield _User(node.options, node.options.fallback, node.where)
         yield _User(node.options, tuple(handed), node.where, talk)
     for step, options in plan.steps.items():
         if step.spec.role == "agent" and isinstance(options.cli, str):
             yield _User(options, (options.cli,), step.declared_at)
+        yield _User(options, options.fallback, step.declared_at)
 
 
 def _asked(

@@ -61,6 +61,10 @@ class Foreseer:
             gone = await self._files.gone(self._memory.edits(key.digest))
             self.found[cell.id] = found = _reused(cell.id, gone)
             return kept if found.action == "REUSE" else _would_not(found.reason)
+        cached = self._reuse.cached(cell, key)
+        if cached is not None:
+            self.found[cell.id] = Foreseen(cell.id, "REUSE", cached.reason)
+            return cached
         self.found[cell.id] = self._run(cell.id, self.why(cell, key))
         if cell.node.options.halts and cell.id in self._past.begun:
             self.found[cell.id] = replace(self.found[cell.id], action="HALT")

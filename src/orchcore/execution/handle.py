@@ -177,30 +177,30 @@ class Conversation:
         return Conversation(self._counter, changed)
 
     async def _structured(self, prompt: str, wanted: AnswerShape) -> object:
-        native = self._choice.adapter.capabilities.schema
-        schema = wanted.schema if native else None
-        first = prompt if native else prompt + wanted.instructions()
-        text = first
+        asked = Asked(prompt, wanted.schema, self._resumed, _text, wanted.instructions())
         for left in range(self._choice.reasks, -1, -1):
             value: list[object] = []
-            asked = Asked(text, schema, self._resumed, _reader(wanted, value))
+            asked = replace(asked, read=_reader(wanted, value))
             try:
                 await self._turn(asked, None)
             except TurnFailed as error:
                 if error.failure.kind != "invalid_output" or not left:
                     raise
-                text = self._again(first, error.failure)
+                asked = self._again(replace(asked, prompt=prompt), error.failure)
             else:
                 return value[0]
         raise AssertionError("a loop over reasks either returns or raises")
 
-    def _again(self, first: str, failure: Failure) -> str:
+    def _again(self, asked: Asked, failure: Failure) -> Asked:
+        """What is asked after an answer that was not valid, in its conversation if that goes on."""
         if self._resumed is None:
-            return f"{first}\n\nA previous answer was not valid: {failure.detail}"
-        return (
+            text = f"{asked.prompt}\n\nA previous answer was not valid: {failure.detail}"
+            return replace(asked, prompt=text)
+        text = (
             f"Your answer was not valid: {failure.detail}\n"
             "Answer again, with valid JSON for the same schema and nothing else."
         )
+        return replace(asked, prompt=text, resumed=self._resumed, instructions="")
 
     def _ensure(self, ability: Ability, way_out: str = "") -> None:
         try:
@@ -232,6 +232,8 @@ class Conversation:
         told = await (run or self._counter.desk.run)(self._choice, asked, listener)
         result = told.result
         self._last = told.turn
+        if told.choice.name != self._choice.name:  # it stood in, and goes on with it
+            self._choice, self._resumed = told.choice, None
         if result.session_id is not None and self._choice.adapter.capabilities.resume:
             before = _NOTHING if self._resumed is None else self._resumed.spent
             spent = before.plus(result.usage)

@@ -75,6 +75,13 @@ class Memory:
         """The turns that could edit within the node, instance or step with this *key*."""
         return self.past.edits_in.get(key, ())
 
+    def conversation(self, session_id: str) -> list[PastTurn]:
+        """The turns of a conversation, in their order, those that it was branched from first."""
+        turns = [one for one in self._turns.values() if one.over.session_id == session_id]
+        parent = turns[0].begun.parent if turns else None
+        before = [] if parent in (None, session_id) else self.conversation(parent or "")
+        return before + turns
+
     def step(self, key: str) -> SubStepEnded | None:
         """The step or command with this *key* that passed in an earlier process."""
         return self.past.steps.get(key)

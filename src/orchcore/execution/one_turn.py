@@ -14,15 +14,18 @@ from orchcore.events import (
     AgentEvent,
     AgentStalled,
     LimitAwaited,
+    SessionStarted,
     TurnEnded,
     TurnStarted,
     UsageReported,
 )
 from orchcore.execution.asking import Attempt, Office, Order, Told, invocation_of
 from orchcore.execution.budget import Claim, Held
-from orchcore.execution.governor import Governor, Pass, Scope
+from orchcore.execution.caching import asked_as
+from orchcore.execution.governor import Governor, Pass
 from orchcore.execution.limits import waiting, working
 from orchcore.execution.listening import LAST_LINES, Listening
+from orchcore.execution.standing_in import closed_s, governor_of, scope_of
 from orchcore.journal.past import PastTurn
 from orchcore.results import LIMITS, Failure, FailureKind, FileState, Turn, TurnResult, Usage
 
@@ -39,6 +42,7 @@ class OneTurn:
         order: What is wanted.
         last: The last lines that agents of the attempt said, continued here.
         ensure_going_on: Raises ``CancelledError`` once no turn may begin any more.
+        may_wait: Whether it waits where its account is closed, or comes to that.
     """
 
     office: Office
@@ -46,6 +50,7 @@ class OneTurn:
     order: Order
     last: list[str]
     ensure_going_on: Callable[[], None]
+    may_wait: bool = True
     _over: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
     _failure: Failure | None = None
     _entered: Pass | None = None
@@ -53,10 +58,14 @@ class OneTurn:
 
     async def run(self) -> Told:
         """What it came to; its own failure is in the result, not raised."""
+        scope = scope_of(self.office, self.order.choice)
         while True:
+            if not self.may_wait and (left_s := self.closed_s) > 0:
+                failure = Failure("rate_limited", "its account is closed", left_s)
+                return self._not_begun(failure)
             with waiting():
                 await self._until_continued()
-                entered = await self._governor.enter(self.scope, self._tell_wait)
+                entered = await self._governor.enter(scope, self._tell_wait)
             well = False
             try:
                 told = await self._admitted(entered)
@@ -81,7 +90,7 @@ class OneTurn:
     @property
     def closed_s(self) -> float:
         """For how many seconds its account is closed now."""
-        return self._governor.closed_s(self.scope)
+        return closed_s(self.office, self.order.choice)
 
     def give_up(self) -> None:
         """It would have to wait for too long."""
@@ -89,14 +98,7 @@ class OneTurn:
 
     @property
     def _governor(self) -> Governor:
-        simulated = self.order.choice.adapter.capabilities.simulated
-        return self.office.rehearsed if simulated else self.office.governor
-
-    @property
-    def scope(self) -> Scope:
-        """What limits it may meet are of."""
-        choice = self.order.choice
-        return Scope(choice.limited_as(self.office.around.environ), choice.model or "")
+        return governor_of(self.office, self.order.choice)
 
     def _tell_wait(self, seconds: float) -> None:
         until = self.office.around.clock.unix() + seconds
@@ -120,7 +122,8 @@ class OneTurn:
                     await stack.enter_async_context(office.machine.place())
                 held = await office.treasury.hold(self._claim())
             if isinstance(held, Failure):
-                return self._refused(held)
+                self.attempt.spent.kinds.add(held.kind)
+                return self._not_begun(held)
             self._entered = entered
             try:
                 self.ensure_going_on()
@@ -174,7 +177,8 @@ class OneTurn:
         await self.office.journalist.commit(over)
         self.office.memory.keep(begun, over)
         self.office.files.add(PastTurn(begun, over))
-        return Told(result, turn_of(result, Path(begun.folder), simulated=simulated), begun.key)
+        turn = turn_of(result, Path(begun.folder), simulated=simulated)
+        return Told(result, turn, begun.key, order.choice)
 
     async def _in_slot(self, held: Held) -> Told:
         order, choice, office, attempt = self.order, self.order.choice, self.office, self.attempt
@@ -187,6 +191,7 @@ class OneTurn:
         office.preparations.begin(choice)
         if choice.permission != "read-only":
             attempt.moved.append(choice.cwd)
+            attempt.spent.edited = True
         began = time.monotonic()
         try:
             # durable before the launch: else nobody knew of it after a crash
@@ -225,6 +230,9 @@ class OneTurn:
         return Listening(*facts, onward, partial(accounts.begun, account), retried)
 
     def _hear(self, held: Held, event: AgentEvent) -> None:
+        if isinstance(event, SessionStarted) and event.model is not None:
+            self.attempt.spent.models[asked_as(self.order.choice)] = event.model
+            self.office.cache.hear(self.order.choice, event.model)
         if isinstance(event, UsageReported) and self._failure is None and held.counts:
             choice = self.order.choice
             told = TurnResult(usage=event.usage, cost_usd=event.cost_usd)
@@ -259,11 +267,11 @@ class OneTurn:
             limit_usd=options.turn_usd,
         )
 
-    def _refused(self, failure: Failure) -> Told:
-        """Nothing was started: there is no money for it."""
-        self.attempt.spent.kinds.add(failure.kind)
-        result = TurnResult(failure=failure)
-        return Told(result, turn_of(result, self.office.around.folders.path), self.order.key)
+    def _not_begun(self, failure: Failure) -> Told:
+        """Nothing was started."""
+        result, order = TurnResult(failure=failure), self.order
+        turn = turn_of(result, self.office.around.folders.path)
+        return Told(result, turn, order.key, order.choice)
 
     async def _files(self) -> FileState | None:
         """What the files are now that the agent may edit, if it can and they are kept."""

@@ -10,6 +10,7 @@ from orchcore.agents.invocation import TurnRunner
 from orchcore.agents.tree import Trees
 from orchcore.events import Event
 from orchcore.execution.clock import Clock, SystemClock
+from orchcore.journal.cache_files import CacheFiles
 from orchcore.journal.file_states import FileStates
 from orchcore.journal.gate_files import Gates, MemoryGates
 from orchcore.journal.past import Past
@@ -154,6 +155,8 @@ class Surroundings:
         past: What earlier processes left of this run.
         gates: Where it is kept which accounts may be used.
         places: Where agents of all runs take places.
+        cache: What other runs of the project made; ``None``: nothing.
+        cached: Whether that is used, not only added to.
         files: Keeps what agents change; ``None``: nobody does.
         clock: Tells the time of waits.
         rulings: What was decided of nodes and instances that halt, by id.
@@ -173,6 +176,8 @@ class Surroundings:
     past: Past = field(default_factory=Past)
     gates: Gates = field(default_factory=MemoryGates)
     places: Places = field(default_factory=NoPlaces)
+    cache: CacheFiles | None = None
+    cached: bool = True
     files: FileStates | None = None
     clock: Clock = field(default_factory=SystemClock)
     rulings: Mapping[str, Ruling] = field(default_factory=dict[str, Ruling])

@@ -11,14 +11,16 @@ from orchcore.declarations.body import RAISED
 from orchcore.declarations.nodes import Node
 from orchcore.declarations.resource import Resource
 from orchcore.errors import OrchcoreError
+from orchcore.execution.caching import Cache
 from orchcore.execution.choosing import AgentBook, Choice
 from orchcore.execution.endings import Ending
 from orchcore.execution.keys import Key, NoDigestError, agent_digest, text_digest, value_digest
 from orchcore.execution.memory import Memory
 from orchcore.execution.resolving import Cell
 from orchcore.execution.storing import brief
+from orchcore.journal.past import Ended
 from orchcore.planning.drafting import CONVERSATION
-from orchcore.planning.fingerprint import fingerprint, written
+from orchcore.planning.fingerprint import fingerprint, made_of, written
 from orchcore.planning.plan import Plan, PlannedNode
 from orchcore.results import SessionRef
 
@@ -35,12 +37,14 @@ class Reuse:
         plan: For the code and the options of nodes.
         book: The agents.
         memory: What was made before.
+        cache: What other runs made.
     """
 
-    def __init__(self, plan: Plan, book: AgentBook, memory: Memory) -> None:
+    def __init__(self, plan: Plan, book: AgentBook, memory: Memory, cache: Cache) -> None:
         self._plan = plan
         self._book = book
         self._memory = memory
+        self._cache = cache
 
     def key(self, cell: Cell, values: Mapping[str, object], revision: str = "") -> Key:
         """What *cell* depends on, given its inputs without resources; no digest if one has none."""
@@ -50,10 +54,14 @@ class Reuse:
             parts["revision"] = text_digest(revision)
         try:
             parts |= dict(self._inputs(node, values))
+            own = None
             if node.role == "agent":
                 choice = self._choice(node, values)
+                own = choice.name
                 parts["agent"] = agent_digest(choice, self._plan.folder)
                 parts["model"] = choice.model or ""
+            if told := "".join(self._of_steps(node, own)):
+                parts["agents of steps"] = text_digest(told)
         except NoDigestError as error:
             return Key("", {NO_DIGEST: str(error)})
         except OrchcoreError:  # its attempt will say so
@@ -77,6 +85,15 @@ class Reuse:
     def found(self, cell: Cell, key: Key) -> Ending | None:
         """How *cell* ended when it was made of the same; ``None`` if it has to run."""
         kept = self._memory.result(key.digest) if key.digest else None
+        return self._given_again(cell, kept)
+
+    def cached(self, cell: Cell, key: Key) -> Ending | None:
+        """How *cell* ended in another run when it was made of the same, if it wants to know."""
+        kept = self._cache.found(cell, key)
+        given = self._given_again(cell, kept)
+        return given if given is None or kept is None else replace(given, reason=kept.reason)
+
+    def _given_again(self, cell: Cell, kept: Ended | None) -> Ending | None:
         if kept is None or kept.value is None or cell.node.returns is None:
             return None
         try:
@@ -109,6 +126,21 @@ class Reuse:
                 if isinstance(root, Resource):
                     made = fingerprint(root.generator, self._plan.folder)
                     yield f"input {_shown(wire.parameter)}", f"{root.name} {made}"
+
+    def _of_steps(self, node: PlannedNode, own: str | None) -> Iterator[str]:
+        """What the answers of agents depend on that steps ask which *node* calls.
+
+        Args:
+            node: Which.
+            own: Its own agent, for steps that name none.
+        """
+        for step in made_of(cast("Node", node.declared).spec.fn, self._plan.folder).steps:
+            options = self._plan.steps.get(step)
+            if step.spec.role == "agent" and options is not None:
+                asked = options.cli if isinstance(options.cli, str) else own
+                name = self._book.name_for(asked)
+                choice = self._book.choice(name, options, options.model, options.cwd)
+                yield agent_digest(choice, self._plan.folder)
 
     def _choice(self, node: PlannedNode, values: Mapping[str, object]) -> Choice:
         said = {name: values.get(f"\0{name}") for name in ("cli", "model", "cwd")}

@@ -12,6 +12,7 @@ from orchcore.events import NodeDrawn, RunEnded, RunStarted, StopRequested
 from orchcore.execution.asking import Office
 from orchcore.execution.bodies import Scene
 from orchcore.execution.budget import Treasury
+from orchcore.execution.caching import Cache
 from orchcore.execution.choosing import AgentBook
 from orchcore.execution.control import Control
 from orchcore.execution.edited_files import EditedFiles
@@ -139,10 +140,11 @@ class _Run:
             Machine(
                 around.places, plan.config.max_agents(plan.jobs), around.clock, self.journalist.warn
             ),
+            Cache(around.cache, around.clock, takes=around.cached),
         )
         self.opened = Opened(plan.parameters, self.journalist.warn)
         self.janitor = Janitor(self.journalist.warn, self.opened.patience)
-        reuse = Reuse(plan, book, memory)
+        reuse = Reuse(plan, book, memory, office.cache)
         self.scene = Scene(plan, office, self.opened, self.janitor, control, reuse)
         self.gatekeeper = Gatekeeper(around, self.journalist, memory)
         self.scheduler = Scheduler(plan, self.scene, self.gatekeeper, around.fail_limit)

@@ -99,6 +99,7 @@ class Scheduler:
         try:
             if ending.gave:
                 await self._journalist.commit(event)
+                self._scene.office.cache.keep(cell, event, self._scene.office.around.folders.id)
             else:
                 self._journalist.say(event)
         finally:

@@ -17,6 +17,7 @@ from orchcore.execution.keys import agent_digest, text_digest
 from orchcore.execution.memory import SCOPE
 from orchcore.execution.one_turn import OneTurn, lifted, turn_of
 from orchcore.execution.salvaging import Salvaged, salvaged
+from orchcore.execution.standing_in import StandIns, closed_s
 from orchcore.journal.past import PastTurn
 from orchcore.results import Failure, TurnResult, Usage
 
@@ -81,13 +82,15 @@ class TurnDesk:
         """
         self._body.ensure_going_on()
         order = Order(self._name(), self._key(choice, asked), choice, asked, listener)
+        stand_ins = StandIns(self._office, choice)
         past = self._office.memory.turn(order.key)
         again = await self._body.lost(_edits(past))
         if past is not None and not again:
-            return self._reused(order, past)
+            return self._reused(replace(order, choice=stand_ins.named(past.begun.agent)), past)
         cut = self._office.memory.cut(order.key)
         if cut is not None and not again:
-            return await self._after(order, cut)
+            there = stand_ins.named(cut.agent), stand_ins.asked(asked, cut.agent)
+            return await self._after(replace(order, choice=there[0], asked=there[1]), cut)
         return await self._patiently(order)
 
     async def _after(self, order: Order, cut: TurnStarted) -> Told:
@@ -107,6 +110,8 @@ class TurnDesk:
     async def _patiently(self, order: Order) -> Told:
         """Runs the turn, again after each rate limit: a wait costs no retry."""
         waited_s, limit_s, first = 0.0, order.choice.options.limit_wait_s, order.asked
+        stand_ins = StandIns(self._office, order.choice)
+        order = self._instead(order, stand_ins, first)
         while True:
             turn = self._turn(order)
             told = await turn.run()
@@ -119,23 +124,37 @@ class TurnDesk:
                 return told
             if failure.kind == "overloaded" or not limit_s:  # is for retries
                 return told
-            waited_s += turn.closed_s
+            again = replace(order, name=self._name(), asked=_after_limit(order, told))
+            order = self._instead(again, stand_ins, first)
+            waited_s += closed_s(self._office, order.choice)
             if waited_s > limit_s:
                 turn.give_up()
                 result = replace(told.result, failure=_too_long(failure, limit_s))
                 return replace(told, result=result)
-            order = replace(order, name=self._name(), asked=_after_limit(order, told))
+
+    def _instead(self, order: Order, stand_ins: StandIns, asked: Asked) -> Order:
+        """*order* for the agent that may start soonest."""
+        best = stand_ins.best()
+        if best.name == order.choice.name:
+            return order
+        left_s = closed_s(self._office, order.choice)
+        text = f"{best.name} stands in for {order.choice.name}, which is limited for {left_s:.0f} s"
+        self._office.journalist.warn(text, self._attempt.node)
+        return replace(order, choice=best, asked=stand_ins.asked(asked, best.name))
 
     def _name(self) -> str:
         return f"turn-{next(self._numbers)}"
 
     def _turn(self, order: Order) -> OneTurn:
-        return OneTurn(self._office, self._attempt, order, self._last, self._body.ensure_going_on)
+        may_wait = not order.choice.options.fallback or closed_s(self._office, order.choice) > 0
+        around = (self._last, self._body.ensure_going_on, may_wait)
+        return OneTurn(self._office, self._attempt, order, *around)
 
     def _key(self, choice: Choice, asked: Asked) -> str:
         resumed = asked.resumed
         after = "" if resumed is None else f"{resumed.chain}{' fork' * resumed.fork}"
         folder = str(self._office.around.folders.path)
+        asked = asked.of(choice)
         parts = {
             "after": after,
             "prompt": text_digest(asked.prompt.replace(folder, "$RUN")),
@@ -148,6 +167,7 @@ class TurnDesk:
         attempt, over = self._attempt, past.over
         attempt.spent.simulated |= over.simulated
         attempt.spent.reused += 1
+        attempt.spent.edited |= past.begun.permission != "read-only"
         attempt.spent.folder = past.begun.folder
         place = (attempt.node, attempt.number, order.name, order.choice.name, past.begun.folder)
         event = TurnReused(time.time(), *place, over.cost_usd, over.simulated)
@@ -162,7 +182,7 @@ class TurnDesk:
         )
         result, _ = order.asked.read(result)
         turn = turn_of(result, Path(past.begun.folder), simulated=over.simulated)
-        return Told(result, turn, past.begun.key)
+        return Told(result, turn, past.begun.key, order.choice)
 
     async def _salvaged(self, order: Order, cut: TurnStarted) -> Salvaged:
         sessions = self._office.around.folders.sessions

@@ -1,7 +1,7 @@
 """From a ``Collection`` and a request to a ``Plan``, or to every problem at once."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, cast
@@ -120,6 +120,7 @@ class _Bench:
         planned = [self._node(found) for found in self._collection.found]
         for node in planned:
             for session in _sessions(node):
+                self.problems.extend(_cached_talk(session, node, planned))
                 weight = 2 if _repeats(node, session) else 1
                 self._continued[session] = self._continued.get(session, 0) + weight
         return tuple(
@@ -235,6 +236,18 @@ def _needed(node: PlannedNode) -> Iterator[Root]:
     yield from roots(node.when)
     for source in node.after:
         yield from roots(source)
+
+
+def _cached_talk(
+    session: object, user: PlannedNode, nodes: Iterable[PlannedNode]
+) -> Iterator[Problem]:
+    """A conversation of a node whose result may be another run's."""
+    for node in nodes:
+        if node.declared is session and node.options.cache_s:
+            message = f"option 'cache' of '{node.id}': '{user.id}' goes on with its conversation, "
+            message += "which another run does not have"
+            hint = f"leave cache= out, or use({node.id}) without its session"
+            yield Problem("option", message, node.where, (hint,))
 
 
 def _sessions(node: PlannedNode) -> Iterator[object]:

@@ -38,14 +38,34 @@ class Written:
     line: int = 0
 
 
-@lru_cache(maxsize=4096)
+@dataclass(frozen=True, slots=True)
+class MadeOf:
+    """What a function is made of.
+
+    Attributes:
+        digest: Of its code and of the user's code that it uses.
+        steps: The steps that it calls, or may.
+    """
+
+    digest: str
+    steps: tuple[Callee, ...]
+
+
 def fingerprint(fn: Callable[..., object], folder: Path) -> str:
     """A digest of what *fn* is made of; *folder* holds the user's own files."""
+    return made_of(fn, folder).digest
+
+
+@lru_cache(maxsize=4096)
+def made_of(fn: Callable[..., object], folder: Path) -> MadeOf:
+    """What *fn* is made of; *folder* holds the user's own files."""
     found = blake2b(digest_size=16)
-    for text in _parts(fn, folder, set()):
+    seen: dict[int, object] = {}
+    for text in _parts(fn, folder, seen):
         found.update(text.encode("utf-8", "surrogatepass"))
         found.update(b"\0")
-    return found.hexdigest()
+    steps = tuple(one for one in seen.values() if isinstance(one, Callee))
+    return MadeOf(found.hexdigest(), steps)
 
 
 def written(fn: Callable[..., object]) -> Written:
@@ -92,10 +112,10 @@ def _without_texts(source: str) -> str:
     return ast.dump(tree)
 
 
-def _parts(value: object, folder: Path, seen: set[int]) -> Iterator[str]:
+def _parts(value: object, folder: Path, seen: dict[int, object]) -> Iterator[str]:
     if id(value) in seen:
         return
-    seen.add(id(value))
+    seen[id(value)] = value
     if isinstance(value, Callee):
         yield repr(sorted((name, str(option)) for name, option in value.spec.options.items()))
         yield from _parts(value.spec.fn, folder, seen)
@@ -132,7 +152,7 @@ def _of_constant(constant: object) -> Iterator[str]:
         yield from _of_value(constant)
 
 
-def _of_class(value: type, folder: Path, seen: set[int]) -> Iterator[str]:
+def _of_class(value: type, folder: Path, seen: dict[int, object]) -> Iterator[str]:
     members: Mapping[str, Any] = dict(vars(value))
     functions = [one for one in members.values() if isinstance(one, FunctionType)]
     module = inspect.getmodule(value)

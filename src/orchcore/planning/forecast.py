@@ -1,5 +1,8 @@
 """What a run would do: the table of ``orchcore plan``."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from orchcore.declarations.edges import Each, Use
 from orchcore.declarations.gates import Approval
 from orchcore.declarations.nodes import Node
@@ -15,12 +18,15 @@ from orchcore.planning import facts
 from orchcore.planning.drawing import columns
 from orchcore.planning.plan import Decision, Plan, PlannedNode
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
-def decisions(plan: Plan) -> tuple[Decision, ...]:
+
+def decisions(plan: Plan, cached: Mapping[str, str] = _NOTHING) -> tuple[Decision, ...]:
     """What will happen to each node as far as it is known now, in the plan's order.
 
-    SKIP where ``when`` is a parameter that says no, and where such a node's value is used.
-    Conditions on values are decided during the run: RUN, and the reason says so.
+    REUSE where *cached* says where a result is. SKIP where ``when`` is a parameter that says no,
+    and where such a node's value is used. Conditions on values are decided during the run: RUN,
+    and the reason says so.
     """
     skipped: dict[str, str] = {}
     found: list[Decision] = []
@@ -28,12 +34,14 @@ def decisions(plan: Plan) -> tuple[Decision, ...]:
         if reason := _skip_reason(node, plan, skipped):
             skipped[node.id] = reason
             found.append(Decision(node.id, "SKIP", reason))
+        elif reason := cached.get(node.id, ""):
+            found.append(Decision(node.id, "REUSE", reason))
         else:
             found.append(Decision(node.id, "RUN", _run_reason(node)))
     return tuple(found)
 
 
-def table(plan: Plan) -> str:
+def table(plan: Plan, cached: Mapping[str, str] = _NOTHING) -> str:
     """A header, one line per node with its decision, reason and limits, and what is not known."""
     by_id = {node.id: node for node in plan.nodes}
     rows = [
@@ -44,7 +52,7 @@ def table(plan: Plan) -> str:
             decision.reason,
             _limits(by_id[decision.node], plan),
         )
-        for decision in decisions(plan)
+        for decision in decisions(plan, cached)
     ]
     kinds = "turn or command" if plan.jobs == 1 else "turns and commands"
     agents_at_once = f"at most {plan.jobs} {kinds} at once (-j)"

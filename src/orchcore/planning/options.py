@@ -18,13 +18,7 @@ from orchcore.planning.parameters import option_parameter
 from orchcore.planning.plan import NodeOptions
 from orchcore.policies import Permission, duration_s
 
-NOT_YET = {
-    "fallback": "waiting for another agent",
-    "cache": "reuse across runs",
-}
-"""Options the types accept and this version refuses, with what they belong to."""
-
-_NODE_ONLY = frozenset({"when", "after", "optional", "recovery", "budget"})
+_NODE_ONLY = frozenset({"when", "after", "optional", "recovery", "budget", "cache"})
 _FAN_ONLY = frozenset({"quorum", "fail_fast", "cross"})
 _PHASE = frozenset(PhaseOptions.__annotations__)
 _AGENT = frozenset(AgentOptions.__annotations__)
@@ -43,6 +37,15 @@ def _seconds(value: Any) -> float:
 
 
 type _Seconds = Annotated[float, BeforeValidator(_seconds)]
+
+_CACHED_S = 7 * 86400.0
+
+
+def _cached_s(value: Any) -> float | None:
+    """For how long a result is used: a bool is no number of seconds."""
+    if isinstance(value, bool):
+        return _CACHED_S if value else None
+    return _seconds(value)
 
 
 class _Checked(BaseModel):
@@ -64,7 +67,9 @@ class _Checked(BaseModel):
     tags: list[str] | tuple[str, ...] = ()
     optional: bool = False
     recovery: Literal["rerun", "halt"] = "rerun"
-    on_rate_limit: Literal["wait", "fail"] = "wait"
+    cache: Annotated[float | None, BeforeValidator(_cached_s)] = None
+    fallback: list[str] | tuple[str, ...] = ()
+    on_rate_limit: Literal["wait", "fallback", "fail"] | None = None
     rate_limit_max_wait: _Seconds = 6 * 3600.0
     budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     estimate_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -88,16 +93,12 @@ _ONE = FanChecked()
 
 
 def option_problems(declared: Declared, id_: str) -> Iterator[Problem]:
-    """Options that are unknown, misplaced or not available yet."""
+    """Options that are unknown or misplaced."""
     spec = declared.spec
     known = _AGENT if spec.role == "agent" else _PHASE
     yield from _name_problem(declared, id_)
     for name in spec.options:
-        if name in NOT_YET:
-            message = f"option '{name}' of '{id_}' is not available yet: {NOT_YET[name]}"
-            hint = f"remove {name}=... until it is; it is refused so that it is never ignored"
-            yield Problem("not-available", message, declared.declared_at, (hint,))
-        elif name in _NODE_ONLY and isinstance(declared, Callee):
+        if name in _NODE_ONLY and isinstance(declared, Callee):
             message = f"option '{name}' of step '{id_}' means nothing where a body calls it"
             hint = "say it at the node whose body calls the step, or write it in that body: if ..."
             yield Problem("option", message, declared.declared_at, (hint,))
@@ -176,16 +177,36 @@ def node_options(
         for name, value in (("agent", cli), *((name, raw.get(name)) for name in ("model", "cwd")))
         if not isinstance(value, str | os.PathLike | Marker | Source | Callee | None)
     ]  # fmt: skip
-    return _built(checked, raw, cli), tuple(wrong)
+    more = (*_fallback_problem(checked, declared, id_), *_cache_problem(checked, declared, id_))
+    return _built(checked, raw, cli), (*wrong, *more)
+
+
+def _fallback_problem(checked: _Checked, declared: Declared, id_: str) -> Iterator[Problem]:
+    wanted = checked.on_rate_limit == "fallback"
+    if wanted and not checked.fallback:
+        message = f"option 'on_rate_limit' of '{id_}' is \"fallback\", and no agent stands in"
+        yield Problem("option", message, declared.declared_at, ('fallback=["codex"]',))
+    elif checked.fallback and not wanted and checked.on_rate_limit is not None:
+        message = f"option 'fallback' of '{id_}' means nothing beside on_rate_limit="
+        message += f'"{checked.on_rate_limit}"'
+        hint = 'on_rate_limit="fallback", or leave it out'
+        yield Problem("option", message, declared.declared_at, (hint,))
+
+
+def _cache_problem(checked: _Checked, declared: Declared, id_: str) -> Iterator[Problem]:
+    if checked.cache and checked.permission in ("edit", "full"):
+        message = f"option 'cache' of '{id_}' means nothing beside permission="
+        message += f'"{checked.permission}": another run would get its answer without its files'
+        yield Problem("option", message, declared.declared_at, ("leave cache= out",))
 
 
 def using_options(before: NodeOptions, changes: Mapping[str, object]) -> NodeOptions:
     """*before* with the *changes* of ``ai.using``.
 
     Raises:
-        UsageError: With every option that is unknown, wrong, or not available yet.
+        UsageError: With every option that is unknown or wrong.
     """
-    problems = [_unusable(name) for name in changes if name in NOT_YET or name not in _USING]
+    problems = [_unusable(name) for name in changes if name not in _USING]
     if problems:
         raise UsageError(*problems)
     try:
@@ -204,10 +225,7 @@ def using_options(before: NodeOptions, changes: Mapping[str, object]) -> NodeOpt
 
 
 def _unusable(name: str) -> Problem:
-    if name in NOT_YET:
-        message = f"ai.using({name}=...) is not available yet: {NOT_YET[name]}"
-        return Problem("not-available", message, None, (f"remove {name}=...",))
-    hints = did_you_mean(name, _USING - NOT_YET.keys())
+    hints = did_you_mean(name, _USING)
     return Problem("unknown-option", f"ai.using has no option '{name}'", None, hints)
 
 
@@ -255,7 +273,9 @@ def _built(checked: _Checked, raw: Mapping[str, Any], cli: object) -> NodeOption
         tags=tuple(checked.tags),
         optional=checked.optional,
         halts=checked.recovery == "halt",
-        limit_wait_s=checked.rate_limit_max_wait if checked.on_rate_limit == "wait" else 0.0,
+        fallback=tuple(checked.fallback),
+        cache_s=checked.cache,
+        limit_wait_s=0.0 if checked.on_rate_limit == "fail" else checked.rate_limit_max_wait,
         budget_usd=checked.budget,
         estimate_usd=checked.estimate_usd,
     )

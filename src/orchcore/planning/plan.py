@@ -67,6 +67,8 @@ class NodeOptions:
     tags: tuple[str, ...] = ()
     optional: bool = False
     halts: bool = False
+    fallback: tuple[str, ...] = ()
+    cache_s: float | None = None
     limit_wait_s: float = 6 * 3600.0
     budget_usd: float | None = None
     estimate_usd: float | None = None
@@ -177,7 +179,7 @@ class Decision:
     """What will happen to a node, and why: a line of ``orchcore plan``."""
 
     node: str
-    action: Literal["RUN", "SKIP"]
+    action: Literal["RUN", "REUSE", "SKIP"]
     reason: str
 
 

@@ -216,7 +216,8 @@ def _outcome(leaf: Leaf, story: Story) -> str:
     if leaf.state == "passed":
         return brief
     if leaf.state == "reused":
-        return " ".join(filter(None, ("reused:", brief or reason_of(leaf))))
+        why = reason_of(leaf)
+        return f"{why}: {brief}" if brief and why else f"reused: {brief or why}".rstrip(": ")
     tolerated = leaf.state == "failed" and story.node_of(leaf).drawn.optional
     return f"{leaf.state}{' (optional)' if tolerated else ''}: {reason_of(leaf)}".rstrip(": ")
 

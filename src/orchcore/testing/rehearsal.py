@@ -17,6 +17,7 @@ from orchcore.execution.endings import Ending
 from orchcore.execution.fitness import ensure_agents
 from orchcore.execution.ports import Approver, NullRecorder, Recorder, Ruling, Surroundings
 from orchcore.execution.running import play
+from orchcore.journal.cache_files import CacheFiles
 from orchcore.journal.file_states import FileStates
 from orchcore.journal.gate_files import Gates, MemoryGates
 from orchcore.journal.past import Past
@@ -107,6 +108,8 @@ class Rehearsal:
         observe: Told every event as it happens; may stop the run.
         clock: Tells the time of waits: a ``VirtualClock`` makes hours of it in a moment.
         gates: What is known of the limits of accounts; by default nothing.
+        cache: What other runs of the project made; ``None``: nothing.
+        cached: Whether that is used, not only added to.
         places: Where agents of all runs on the machine take places; by default everybody has one.
         files: Keeps what agents change, so that a later one can put it back; ``None``: nobody does.
         past: What an earlier one of the same run left: ``Past.told_by(done.events)``.
@@ -131,6 +134,8 @@ class Rehearsal:
     observe: Callable[[Event], None] | None = None
     clock: Clock = field(default_factory=SystemClock)
     gates: Gates = field(default_factory=MemoryGates)
+    cache: CacheFiles | None = None
+    cached: bool = True
     places: Places = field(default_factory=NoPlaces)
     files: FileStates | None = None
     past: Past = field(default_factory=Past)
@@ -177,6 +182,8 @@ class Rehearsal:
             fail_limit=self.fail_limit,
             environ=dict(os.environ),
             past=self.past,
+            cache=self.cache,
+            cached=self.cached,
             places=self.places,
             files=self.files,
             rulings=self.rulings,

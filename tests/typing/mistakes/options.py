@@ -65,7 +65,7 @@ f2 = agent(on_rate_limit="retry")(body)  # mistake: on-rate-limit-typo
 f3 = agent(recovery="retry")(body)  # mistake: recovery-typo
 budgeted = agent(budget=2.5)(body)
 f4 = agent(budget="5 USD")(body)  # mistake: budget-as-str
-f5 = agent(cache="yes")(body)  # mistake: cache-as-str
+f5 = agent(cache=["1h"])(body)  # mistake: cache-as-list
 f6 = agent(model=use(review))(body)  # mistake: model-of-a-fan-out
 f8 = agent(cwd=maybe(folder))(body)  # mistake: cwd-may-be-none
 f9 = agent(cwd=Path, parallel=2)(body)  # mistake: cwd-a-class
