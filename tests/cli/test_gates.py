@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.commands import orchcore
+from cli.commands import ORCHCORE, orchcore, quiet_environ
+from harness.subreaper import Subreaper
 
 GATED = """
 from pydantic import BaseModel
@@ -53,6 +54,7 @@ def test_a_gate_survives_its_process(here: Path) -> None:
     assert "approved: Do these 1 steps?" in shown
     assert '"dig"' in shown
     assert "go on:   orchcore resume" in told(here, "approve", "latest", "approved", "--yes")
+    assert "answered by" in told(here, "approve")
     resumed = told(here, "resume")
     assert "2 passed, 1 reused" in resumed
     assert value(here) == "dig"
@@ -117,3 +119,15 @@ def test_mistakes_are_told(here: Path) -> None:
     assert "one answer at a time" in told(
         here, "approve", "latest", "--yes", "--revise", "x", code=4
     )
+
+
+def test_a_run_that_asks_at_its_terminal_takes_an_answer_from_another(here: Path) -> None:
+    """At once; the terminal is as before."""
+    with Subreaper([*ORCHCORE, "run"], cwd=here, env=quiet_environ(), terminal=True) as running:
+        running.terminal.read_until("approve? [y/n/e/r/?]", within_s=30)
+        said = told(here, "approve", "latest", "approved", "--yes", "--by", "ann")
+        assert "answered by ann; the run takes it" in said
+        assert running.wait(20) == 0
+        running.terminal.read_until("details: ", within_s=10)
+        assert "by ann" in running.terminal.screen
+    assert value(here) == "dig"

@@ -20,8 +20,8 @@ from orchcore.journal.run_folder import RunFolder
     help="""Answer a gate of a run that waits for it, from any terminal, or show what waits.
 
 Without an answer the gates that wait are shown, each with its value. The answer is for the value
-that was shown: if that has changed by then, it is asked again. It takes effect when the run goes
-on:  orchcore resume RUN.
+that was shown: if that has changed by then, it is asked again. A run that asks at its own terminal
+takes it at once, another one when it goes on:  orchcore resume RUN.
 
 \b
 Examples:
@@ -50,6 +50,7 @@ def approve_command(file: str | None, run: str, gate: str | None, **said: Any) -
     from orchcore.journal.decisions import Decision, leave
     from orchcore.journal.folder import ProjectFolder
     from orchcore.journal.past import read_past
+    from orchcore.journal.reader import read_summary
 
     project = ProjectFolder.seen(project_folder(file, Path.cwd()))
     folder = project.find_run(run)
@@ -73,7 +74,9 @@ def approve_command(file: str | None, run: str, gate: str | None, **said: Any) -
         comment=said["revise"] or "",
     )
     leave(decision, folder.answer_file(question.node))
-    say(f"answered by {decision.by}; go on:   orchcore resume {folder.id}\n")
+    runs = read_summary(folder).state == "running"
+    how = "the run takes it, or goes on with it later" if runs else "go on"
+    say(f"answered by {decision.by}; {how}:   orchcore resume {folder.id}\n")
 
 
 def _one(folder: RunFolder, asked: Mapping[str, ApprovalAsked], gate: str | None) -> ApprovalAsked:
@@ -96,6 +99,7 @@ def _one(folder: RunFolder, asked: Mapping[str, ApprovalAsked], gate: str | None
 def _waiting(
     folder: RunFolder, asked: Mapping[str, ApprovalAsked], gate: str | None
 ) -> Iterator[str]:
+    from orchcore.journal.decisions import left
     from orchcore.reporting.sanitize import clean_line, clean_lines
 
     if gate is not None or not asked:
@@ -105,7 +109,11 @@ def _waiting(
     for question in asked.values():
         yield f"{question.node}: {clean_line(question.question)}"
         yield from (f"  {line}" for line in clean_lines(question.value))
-        yield f"answer:   orchcore approve {folder.id} {question.node} --yes"
+        decision = left(folder.answer_file(question.node))
+        if decision is not None and decision.digest == question.digest:
+            yield f"answered by {decision.by}; go on:   orchcore resume {folder.id}"
+        else:
+            yield f"answer:   orchcore approve {folder.id} {question.node} --yes"
 
 
 def _edited(folder: RunFolder, question: ApprovalAsked, file: Path) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -21,6 +21,9 @@ from orchcore.execution.resolving import Cell
 from orchcore.execution.storing import brief, pretty, stored
 from orchcore.journal.decisions import left
 from orchcore.results import Failure
+
+_LOOK_S = 0.2
+"""So often it is looked whether a question was answered elsewhere."""
 
 type Revise = Callable[[Cell, str], Awaitable[Ending]]
 """Has what a gate is about made again, given a comment; ends with the new value."""
@@ -153,13 +156,35 @@ class Gatekeeper:
         draft = self._around.folders.answer_file(cell.id).with_suffix(".draft.json")
         question = Question(asked.question, asked.shown, before, draft=draft)
         while True:
-            answer = await approver.ask(question)
+            answer = await self._first(approver.ask(question), cell, asked)
             if answer.edited is None:
                 return answer
             problem = _read(cell, asked, answer.edited)
             if not isinstance(problem, str):
                 return answer
             question = replace(question, problem=problem)
+
+    async def _first(self, here: Coroutine[Any, Any, Answer], cell: Cell, asked: _Asked) -> Answer:
+        """The answer of whoever gives one first: the person *here*, or one elsewhere."""
+        loop = asyncio.get_running_loop()
+        asking = loop.create_task(here, name=f"question of {cell.id}")
+        looking = loop.create_task(self._elsewhere(cell, asked), name=f"answers to {cell.id}")
+        both = asking, looking
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            return (asking if asking.done() else looking).result()
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.wait(both)
+
+    async def _elsewhere(self, cell: Cell, asked: _Asked) -> Answer:
+        """The answer that another process leaves while the question stands here."""
+        while True:
+            answer = self._known(cell, asked)
+            if isinstance(answer, Answer):
+                return answer
+            await asyncio.sleep(_LOOK_S)
 
     def _tell(self, cell: Cell, asked: _Asked) -> None:
         told = (asked.question, asked.shown, asked.digest)
