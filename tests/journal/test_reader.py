@@ -6,6 +6,8 @@ import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,24 @@ async def test_a_running_run_is_counted_so_far(tmp_path: Path) -> None:
     assert summary.duration_s(summary.started_at + 5) == 5
     await recorder.close()
     assert read_summary(folder).state == "died"  # closed without having ended
+
+
+async def test_time_in_which_no_process_worked_does_not_count(tmp_path: Path) -> None:
+    """Of one that died, what it told last; of one that ended, its end."""
+    folder = new_run(tmp_path)
+    for _ in range(3):
+        recorder = opened(folder)
+        await recorder.commit(node_ended("plan"))
+        await recorder.close()
+    spans = [(1000.0, None), (2000.0, 2007.0), (9000.0, None)]
+    with closing(sqlite3.connect(folder.journal)) as database, database:
+        for number, span in enumerate(spans, 1):
+            change = "UPDATE processes SET started_at = ?, ended_at = ? WHERE number = ?"
+            database.execute(change, (*span, number))
+        database.execute("UPDATE events SET at = 1005.0")
+    summary = read_summary(folder)
+    assert (summary.started_at, summary.worked_s) == (1000.0, 5 + 7)
+    assert replace(summary, state="running").duration_s(9002.0) == 5 + 7 + 2
 
 
 async def test_steps_are_read_with_their_values(tmp_path: Path) -> None:

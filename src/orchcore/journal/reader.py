@@ -8,6 +8,7 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,8 @@ def _summary(connection: sqlite3.Connection, folder: RunFolder) -> RunSummary:
         pid_started=last["pid_started"],
         processes=len(processes),
         started_at=processes[0]["started_at"],
+        resumed_at=last["started_at"],
+        worked_s=sum(_worked_s(connection, *pair) for pair in pairwise(processes)),
         ended_at=last["ended_at"],
         last_at=max(last["started_at"], _last_at(connection)),
         exit_code=last["exit_code"],
@@ -148,6 +151,16 @@ def _summary(connection: sqlite3.Connection, folder: RunFolder) -> RunSummary:
         simulated=bool(bill["simulated"]),
         faults=end.faults if end else (),
     )
+
+
+def _worked_s(connection: sqlite3.Connection, process: sqlite3.Row, later: sqlite3.Row) -> float:
+    """How long *process* worked, which was followed by a *later* one."""
+    ended_at = process["ended_at"]
+    if ended_at is None:  # it died: the last that it told
+        last = "SELECT MAX(at) AS at FROM events WHERE at BETWEEN ? AND ?"
+        between = process["started_at"], later["started_at"]
+        ended_at = connection.execute(last, between).fetchone()["at"]
+    return max(0.0, float(ended_at or 0.0) - float(process["started_at"]))
 
 
 def _last_at(connection: sqlite3.Connection) -> float:

@@ -30,6 +30,8 @@ class RunSummary:
         pid_started: Unix time at which that process started.
         processes: How many worked on it: 1 and the resumes.
         started_at: Unix time of its first process's start.
+        resumed_at: Unix time of its last process's start.
+        worked_s: How long those before the last process worked, all together.
         ended_at: Unix time of its end; ``None`` while it runs and if it died.
         last_at: Unix time of the last thing that was recorded.
         exit_code: As recorded at its end.
@@ -51,6 +53,8 @@ class RunSummary:
     pid_started: float = 0.0
     processes: int = 0
     started_at: float = 0.0
+    resumed_at: float = 0.0
+    worked_s: float = 0.0
     ended_at: float | None = None
     last_at: float = 0.0
     exit_code: int | None = None
@@ -67,12 +71,12 @@ class RunSummary:
         return self.folder.id
 
     def duration_s(self, now: float) -> float:
-        """Seconds from its first start to its end, or to *now* (unix time) while it runs.
+        """For how many seconds processes worked on it; until *now* (unix time) while it runs.
 
-        Of a run that died: to the last thing that was recorded. Pauses before a resume count.
+        Of one that died: until the last thing that it recorded.
         """
         ended_at = now if self.state == "running" else self.ended_at or self.last_at
-        return max(0.0, ended_at - self.started_at)
+        return self.worked_s + max(0.0, ended_at - self.resumed_at)
 
 
 @dataclass(frozen=True, slots=True)
