@@ -1,4 +1,4 @@
-"""The same nothing in other systems: 100 steps in a row, ms per step.
+"""The same nothing in other systems: 100 steps in a row (DBOS: 1,000), ms per step.
 
 They are optional (``uv sync --group benchmarks``), so no type checker reads this file.
 """
@@ -6,12 +6,13 @@ They are optional (``uv sync --group benchmarks``), so no type checker reads thi
 import asyncio
 import logging
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-LONG = 100
+LONG, WIDE = 100, 1_000
 ROUNDS = 3
 
 
@@ -109,9 +110,44 @@ def _dagster_ms() -> float:
     return (time.perf_counter() - began) / LONG * 1000
 
 
+def _dbos_ms() -> float:
+    """Its steps are recorded in SQLite, too: this is the one that compares with our journal."""
+    import sqlite3
+
+    if sqlite3.sqlite_version_info < (3, 42):  # it needs unixepoch('subsec')
+        import pysqlite3
+
+        sys.modules.update({"sqlite3": pysqlite3, "sqlite3.dbapi2": pysqlite3.dbapi2})
+    from dbos import DBOS
+
+    place = f"sqlite:///{tempfile.mkdtemp()}/dbos.sqlite"
+    config = {"name": "bench", "system_database_url": place, "run_admin_server": False}
+    DBOS(config={**config, "log_level": "ERROR"})
+
+    @DBOS.step()
+    async def nothing(value: int) -> int:
+        return value
+
+    @DBOS.workflow()
+    async def chain(count: int) -> int:
+        for number in range(count):
+            await nothing(number)
+        return count
+
+    async def run() -> None:
+        await chain(WIDE)
+
+    DBOS.launch()
+    try:
+        return _best_ms(run, WIDE)
+    finally:
+        DBOS.destroy()
+
+
 OTHERS: dict[str, tuple[str, Callable[[], float]]] = {
     "pydantic-graph": ("pydantic_graph", _pydantic_graph_ms),
     "LangGraph functional": ("langgraph", _langgraph_ms),
     "Prefect": ("prefect", _prefect_ms),
     "Dagster": ("dagster", _dagster_ms),
+    "DBOS": ("dbos", _dbos_ms),
 }

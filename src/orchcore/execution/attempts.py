@@ -134,7 +134,11 @@ class Attempts:
         number = 0
         while True:
             number += 1
-            journalist.say(AttemptStarted(time.time(), self._id, number))
+            started = AttemptStarted(time.time(), self._id, number)
+            if self._node.options.halts:  # it must be known that it was begun, whatever happens
+                await journalist.commit(started)
+            else:
+                journalist.say(started)
             self._cell.attempt = number
             ending = replace(await self._attempt(number, values), attempt=number)
             failure = ending.failure

@@ -5,7 +5,9 @@ module (or any object) with a function ``orchcore_adapters() -> Iterable[Adapter
 """
 
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import (
     Distribution,
@@ -55,7 +57,8 @@ def find_adapters(dists: Iterable[Distribution] | None = None) -> Mapping[str, A
     found: dict[str, Adapter] = {name: _built_in(name) for name in _BUILT_IN}
     owners = dict.fromkeys(found, "orchcore")
     problems: list[Problem] = []
-    for owner, point in _entry_points(distributions() if dists is None else dists):
+    points = _installed_points(tuple(sys.path)) if dists is None else _entry_points(dists)
+    for owner, point in points:
         try:
             for adapter in _of_third_party(point):
                 _claim(owners, adapter.name, owner)
@@ -111,6 +114,12 @@ def _built_in(name: str) -> Adapter:
     module = import_module(f"orchcore.agents.adapters.{name}")
     adapter: Adapter = getattr(module, _BUILT_IN[name])()
     return adapter
+
+
+@lru_cache(maxsize=1)
+def _installed_points(path: tuple[str, ...]) -> list[tuple[str, EntryPoint]]:
+    """Those of everything that is installed along *path*: looking takes milliseconds."""
+    return _entry_points(distributions(path=[*path]))
 
 
 def _entry_points(dists: Iterable[Distribution]) -> list[tuple[str, EntryPoint]]:
