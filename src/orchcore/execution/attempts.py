@@ -134,12 +134,7 @@ class Attempts:
         number = 0
         while True:
             number += 1
-            started = AttemptStarted(time.time(), self._id, number)
-            if self._node.options.halts:  # it must be known that it was begun, whatever happens
-                await journalist.commit(started)
-            else:
-                journalist.say(started)
-            self._cell.attempt = number
+            await self._begin(number)
             ending = replace(await self._attempt(number, values), attempt=number)
             failure = ending.failure
             if ending.state != "failed" or failure is None or self._cut():
@@ -155,6 +150,14 @@ class Attempts:
             await asyncio.sleep(wait)
         lasted_s = time.monotonic() - began - self._cell.waited_s
         return replace(ending, duration_s=lasted_s, spent=self._spent)
+
+    async def _begin(self, number: int) -> None:
+        started = AttemptStarted(time.time(), self._id, number)
+        self._cell.attempt = number
+        if self._node.options.halts:  # it must be known that it was begun, whatever happens
+            await self._scene.office.journalist.commit(started)
+        else:
+            self._scene.office.journalist.say(started)
 
     @property
     def _allowed(self) -> int:
