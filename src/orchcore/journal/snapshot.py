@@ -117,8 +117,15 @@ def _unreadable(folder: RunFolder, error: Exception) -> Problem:
     if not folder.journal.exists():
         message = f"run {folder.id} has no journal: it is just starting, or died while it started"
         return Problem("journal-missing", message, hints=("start anew: orchcore run",))
+    look = shell_word(shown_path(folder.path))
+    hints: tuple[str, ...] = (f"look at its rights: ls -l {look}",)
+    if getattr(error, "sqlite_errorname", "") in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
+        hints = (
+            f"it is damaged; what agents said is beside it: find {look} -name stdout.jsonl",
+            "start anew: orchcore run",
+        )
     return Problem(
         "journal-unreadable",
         f"the journal {place} cannot be read ({error})",
-        hints=(f"look at its rights: ls -l {shell_word(shown_path(folder.path))}",),
+        hints=hints,
     )
