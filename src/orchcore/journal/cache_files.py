@@ -3,17 +3,16 @@
 A file is replaced as a whole and read by whoever finds it; what cannot be read is not there.
 """
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
 from orchcore.errors import RecordingError
 from orchcore.events import InstanceEnded, NodeEnded
+from orchcore.journal.private_files import replace_file
 from orchcore.journal.run_folder import made_folder
 
 CACHE_NAME = "cache"
@@ -86,10 +85,6 @@ class CacheFiles:
         return self.folder / f"{key}.json"
 
     def _write(self, path: Path, text: bytes) -> None:
-        draft = path.with_name(f".{uuid4().hex}")
         with suppress(OSError, RecordingError):
             made_folder(self.folder.parent, self.folder.name)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            with os.fdopen(os.open(draft, flags, 0o600), "wb") as file:
-                file.write(text)
-            draft.replace(path)
+            replace_file(path, text, durable=False)

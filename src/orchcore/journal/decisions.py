@@ -1,14 +1,12 @@
 """Answers to gates that are given while nobody asks: a small file each, for the next start."""
 
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
 from orchcore.errors import Problem, RecordingError, shown_path
+from orchcore.journal.private_files import replace_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +39,10 @@ def leave(decision: Decision, place: Path) -> None:
     Raises:
         RecordingError: It cannot be written.
     """
-    draft = place.with_name(f".{uuid4().hex}")
     try:
         place.parent.mkdir(mode=0o700, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(draft, flags, 0o600), "wb") as file:
-            file.write(_DECISION.dump_json(decision))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(place)
+        replace_file(place, _DECISION.dump_json(decision))
     except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
         message = f"{shown_path(place)} cannot be written: {error.strerror}"
         raise RecordingError(Problem("journal-unwritable", message)) from error
 

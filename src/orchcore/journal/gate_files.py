@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
-from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
+
+from orchcore.journal.private_files import replace_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +111,8 @@ class GateFiles:
         path = self._path(account)
         with self._locked(path):
             state = change(self.read(account))
-            draft = path.with_suffix(f".{uuid4().hex}")
             with suppress(OSError):
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                with os.fdopen(os.open(draft, flags, 0o600), "wb") as file:
-                    file.write(_STATE.dump_json(state))
-                    file.flush()
-                    os.fsync(file.fileno())
-                draft.replace(path)
+                replace_file(path, _STATE.dump_json(state))
         return state
 
     def _path(self, account: str) -> Path:
