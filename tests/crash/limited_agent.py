@@ -72,5 +72,6 @@ else:
         terminal_reason="api_error",
     )
 with Path(f"{ACCOUNT}.log").open("a") as file:
-    file.write(json.dumps([os.getppid(), began, time.time(), until is None]) + "\n")
+    told = [os.getppid(), began, time.time(), until is None, session, "--resume" in words]
+    file.write(json.dumps(told) + "\n")
 sys.exit(until is not None)
