@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from platformdirs import user_state_path
@@ -119,7 +119,12 @@ class Wanted:
 
 
 async def run_wanted(wanted: Wanted, control: Control | None = None) -> RunResult:
-    """Collects, plans and runs what *wanted* says; *control* may end it."""
+    """Collects, plans and runs what *wanted* says; *control* may end it.
+
+    Raises:
+        OrchcoreError: As ``orchcore.run`` does.
+        asyncio.CancelledError: Cancelled; nothing is left running.
+    """
     ensure_not_loading()
     collection, targets = _wanted_nodes(wanted)
     plan = draft(collection, Request(targets, parameters=wanted.params, agent=wanted.agent))
@@ -191,10 +196,20 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
     return RunResult(folder.id, played.exit_code, states, folder.path, played.given.value)
 
 
-async def foreseen(plan: Plan, run: str | None) -> tuple[Foreseen, ...]:
+async def foreseen(
+    plan: Plan,
+    run: str | None,
+    rulings: Mapping[str, Ruling] = MappingProxyType({}),
+    *,
+    cached: bool = True,
+) -> tuple[Foreseen, ...]:
     """What resuming *run* would do to every node and instance of *plan*; nothing is started.
 
-    Of a new run (``None``) only what other runs left in the cache is of interest.
+    Args:
+        plan: What would be run.
+        run: The run; of a new one (``None``) only what other runs left in the cache counts.
+        rulings: What was decided of nodes that halt, by id.
+        cached: Whether results of other runs would be used.
 
     Raises:
         UsageError: An agent that the plan names cannot be used, or there is no such run.
@@ -215,6 +230,8 @@ async def foreseen(plan: Plan, run: str | None) -> tuple[Foreseen, ...]:
         publish=lambda _: None,
         environ=environ,
         past=past,
+        rulings=_fitting(rulings, plan, past),
+        cached=cached,
         cache=CacheFiles(plan.folder / FOLDER_NAME / CACHE_NAME),
         files=FileStates(folder.files, environ, index="foreseen"),
     )
@@ -242,7 +259,7 @@ class _Asking:
     settle: Callable[[], object]
     mask: Mask
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: Question) -> Answer | None:
         """The answer to *question*; a value that holds a secret cannot be edited here."""
         await asyncio.to_thread(self.settle)
         text, value, before = map(self.mask, (question.text, question.value, question.before))

@@ -44,7 +44,7 @@ def test_a_run_stops_at_its_budget_and_goes_on_with_a_higher_one(here: Path) -> 
     assert "2 passed, 2 reused" in finished.stdout
     told = json.loads(orchcore("cost", "--json", cwd=here).stdout)
     assert told["total"] == {"turns": 4, "unpriced": 0, "cost_usd": pytest.approx(0.48)}
-    assert set(told) == {"total", "phase", "agent", "model", "day"}
+    assert set(told) == {"total", "phase", "agent", "model", "day", "left_out", "schema_version"}
     shown = orchcore("cost", "latest", "--since", "1h", cwd=here).stdout
     assert "priced  $0.48  4 turns" in shown
     assert "no turn was paid for" in orchcore("cost", "--since", "2100-01-01", cwd=here).stdout
@@ -67,5 +67,10 @@ def test_what_cannot_be_priced_is_refused_or_told(here: Path) -> None:
 
 
 def test_mistakes_are_told(here: Path) -> None:
-    assert "--budget" in orchcore("run", "--budget", "0", cwd=here).stderr
+    """Exit 4."""
+    nothing = orchcore("run", "--budget", "0", cwd=here)
+    assert (nothing.returncode, "'--budget': 0.0 is not in the range" in nothing.stderr) == (
+        4,
+        True,
+    )
     assert "no time" in orchcore("cost", "--since", "yesterday", cwd=here).stderr

@@ -51,24 +51,29 @@ class TerminalApprover:
         self._screen = screen
         self._asking = asyncio.Lock()
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: Question) -> Answer | None:
         """The person's answer, however long it takes; cancelled, the terminal is as before.
 
-        Nothing that was typed before the question counts.
+        Nothing that was typed before the question counts. ``None`` if the terminal is gone.
         """
-        async with self._asking, self._quiet_terminal() as terminal:
-            await _write(terminal, _asked(question))
-            return await _answered(terminal, question)
+        flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        async with self._asking:
+            try:
+                terminal = os.open(self._terminal, flags)
+            except OSError:
+                return None
+            async with self._quiet(terminal):
+                await _write(terminal, _asked(question))
+                return await _answered(terminal, question)
 
     @asynccontextmanager
-    async def _quiet_terminal(self) -> AsyncGenerator[int]:
-        flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        terminal = os.open(self._terminal, flags)
+    async def _quiet(self, terminal: int) -> AsyncGenerator[None]:
+        """Nobody else writes meanwhile; *terminal* is closed afterwards."""
         try:
             await asyncio.to_thread(self._screen.pause)
             with suppress(termios.error):
                 termios.tcflush(terminal, termios.TCIFLUSH)
-            yield terminal
+            yield
         except asyncio.CancelledError:
             with suppress(OSError):
                 os.write(terminal, b"\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from orchcore.cli.output import say, say_lines
-from orchcore.cli.recorded import project_folder
+from orchcore.cli.recorded import project_at
 from orchcore.cli.shared_options import in_project
 from orchcore.errors import Problem, UsageError, shown_path
 from orchcore.journal.cache_files import CACHE_NAME, CacheFiles
@@ -50,10 +50,9 @@ def clean_command(
     file: str | None, older_than: str | None, keep: int | None, dry_run: bool
 ) -> None:
     """Removes them, or shows the room they take."""
-    from orchcore.journal.folder import ProjectFolder
     from orchcore.journal.reader import runs
 
-    project = ProjectFolder.seen(project_folder(file, Path.cwd()))
+    project = project_at(file)
     kept = [_Kept(run, _size_bytes(run.folder.path)) for run in runs(project)]
     cache = CacheFiles(project.path / CACHE_NAME)
     if older_than is None and keep is None:

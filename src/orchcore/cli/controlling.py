@@ -5,15 +5,14 @@ import os
 import signal
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import click
 
 from orchcore.cli.output import say, say_lines
-from orchcore.cli.recorded import project_folder
+from orchcore.cli.recorded import project_at
+from orchcore.cli.resuming import is_ours
 from orchcore.cli.shared_options import in_project
-from orchcore.errors import Problem, UsageError
-from orchcore.journal.folder import ProjectFolder
+from orchcore.errors import Problem, UsageError, shell_word
 from orchcore.journal.record import RunSummary
 
 _ORDERLY_S = 35.0
@@ -26,7 +25,8 @@ _SAME_START_S = 2.0
     help="""End a run in order, from another terminal, and wait until it has ended.
 
 As ^C would: nothing new starts, agents are ended, tear-downs run, the record is closed. It can be
-resumed. With --now agents are killed at once.
+resumed. With --now agents are killed at once. A program that uses orchcore as a library ends its
+runs itself.
 
 \b
 Example:
@@ -40,6 +40,11 @@ def stop_command(file: str | None, run: str, now: bool) -> None:
     """Sends the signal and waits."""
     summary = _running(file, run)
     pid = _orchestrator(summary)
+    if not is_ours(summary.argv[0]):
+        program = " ".join(map(shell_word, summary.argv[:3]))
+        message = f"run {summary.id} is a program's own ({program}): that ends it, not orchcore"
+        hint = f"if it may be ended as a whole:   kill {pid}"
+        raise UsageError(Problem("usage", message, None, (hint,)))
     os.kill(pid, signal.SIGTERM)
     if now:
         time.sleep(0.5)  # signals that come together are one
@@ -97,7 +102,7 @@ def reap_command(file: str | None) -> None:
     """Looks through all dead runs."""
     from orchcore.journal.reader import runs
 
-    project = ProjectFolder.seen(project_folder(file, Path.cwd()))
+    project = project_at(file)
     dead = [summary for summary in runs(project) if summary.state == "died"]
     found = [line for summary in dead for line in asyncio.run(_reaped(summary))]
     say_lines(found or ["nothing was left running"])
@@ -125,7 +130,7 @@ async def _reaped(summary: RunSummary) -> list[str]:
 def _summary(file: str | None, run: str) -> RunSummary:
     from orchcore.journal.reader import read_summary
 
-    project = ProjectFolder.seen(project_folder(file, Path.cwd()))
+    project = project_at(file)
     return read_summary(project.find_run(run))
 
 

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
 from orchcore.cli.output import say, say_lines
-from orchcore.cli.recorded import project_folder
+from orchcore.cli.recorded import project_at
 from orchcore.cli.shared_options import in_project
 from orchcore.errors import Problem, RecordingError, UsageError
 from orchcore.journal.record import RecordedTurn
@@ -70,30 +69,31 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 def cost_command(file: str | None, run: str | None, since: str | None, as_json: bool) -> None:
     """Prints the bills."""
-    from orchcore.journal.folder import ProjectFolder
+    from orchcore.cli.run_records import SCHEMA_VERSION
     from orchcore.journal.reader import read_turns
 
-    project = ProjectFolder.seen(project_folder(file, Path.cwd()))
+    project = project_at(file)
     folders = project.run_folders() if run is None else [project.find_run(run)]
     start = _start(since)
     turns: list[RecordedTurn] = []
-    unreadable: list[str] = []
+    left_out: list[str] = []
     for folder in folders:
         try:
             turns += [turn for turn in read_turns(folder) if turn.started_at >= start]
         except RecordingError as error:
             if run is not None:
                 raise
-            unreadable.append(f"left out: {error.problems[0].message}")
+            left_out.append(error.problems[0].message)
     bills = {by: _bills(turns, label) for by, label in _BY.items()}
     total = _bills(turns, lambda _: "total").get("total", Bill())
     if as_json:
-        told = {
+        told: dict[str, object] = {
             by: {name: asdict(bill) for name, bill in found.items()} for by, found in bills.items()
         }
-        say(json.dumps({"total": asdict(total), **told}, indent=2, ensure_ascii=False) + "\n")
+        told |= {"total": asdict(total), "left_out": left_out, "schema_version": SCHEMA_VERSION}
+        say(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
         return
-    say_lines([*_lines(bills, total), *unreadable])
+    say_lines([*_lines(bills, total), *(f"left out: {text}" for text in left_out)])
 
 
 def _bills(turns: Iterable[RecordedTurn], label: Callable[[RecordedTurn], str]) -> dict[str, Bill]:

@@ -1,5 +1,6 @@
 """``approve``: answers a gate of a run that waits for it."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import click
 
 from orchcore.cli.output import say, say_lines
-from orchcore.cli.recorded import project_folder
+from orchcore.cli.recorded import project_at
 from orchcore.cli.shared_options import in_project
 from orchcore.errors import OrchcoreError, Problem, UsageError, did_you_mean, shown_path
 from orchcore.events import ApprovalAsked
@@ -47,18 +48,19 @@ Examples:
 def approve_command(file: str | None, run: str, gate: str | None, **said: Any) -> None:
     """Leaves the answer for the run, or shows what waits."""
     from orchcore.cli.approving import user
+    from orchcore.cli.run_records import mask_of
     from orchcore.journal.decisions import Decision, leave
-    from orchcore.journal.folder import ProjectFolder
     from orchcore.journal.past import read_past
-    from orchcore.journal.reader import read_summary
+    from orchcore.journal.reader import read_run, read_summary
 
-    project = ProjectFolder.seen(project_folder(file, Path.cwd()))
+    project = project_at(file)
     folder = project.find_run(run)
     past = read_past(folder)
     asked = past.asked
     answers = [name for name in ("yes", "no", "edit", "revise") if said[name]]
     if not answers:
-        say_lines(_waiting(folder, asked, gate))
+        mask = mask_of(read_run(folder), os.environ)
+        say_lines(mask(line) for line in _waiting(folder, asked, gate))
         return
     if len(answers) > 1:
         raise UsageError(Problem("usage", "one answer at a time: --yes, --no, --edit or --revise"))

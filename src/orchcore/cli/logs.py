@@ -1,7 +1,6 @@
 """``logs``: what agents wrote, out of their transcripts, also while they write. No import."""
 
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,12 +10,14 @@ import click
 
 from orchcore.agents.adapters.protocol import Adapter
 from orchcore.cli.output import say_lines
-from orchcore.cli.recorded import project_folder
+from orchcore.cli.recorded import project_at
+from orchcore.cli.resuming import RUN_WORD
 from orchcore.errors import Problem, UsageError, did_you_mean
+from orchcore.journal.folder import ProjectFolder, RunFolder
+from orchcore.journal.reader import read_run
 from orchcore.journal.record import RecordedTurn, RunRecord
 
 _LOOK_S = 0.2
-_RUN = re.compile(r"[0-9a-f]{1,32}|latest")
 _CHUNK_BYTES = 2**20
 
 
@@ -41,12 +42,8 @@ def logs_command(file: str | None, run: str, node: str | None, follow: bool) -> 
     """Prints what there is, and what comes."""
     from orchcore.agents.adapters.finder import find_adapters
     from orchcore.cli.run_records import mask_of
-    from orchcore.journal.folder import ProjectFolder
-    from orchcore.journal.reader import read_run
 
-    if node is None and not _RUN.fullmatch(run):
-        run, node = "latest", run
-    folder = ProjectFolder.seen(project_folder(file, Path.cwd())).find_run(run)
+    folder, node = _meant(project_at(file), run, node)
     adapters = find_adapters()
     followed: dict[int, _Followed] = {}
     while True:
@@ -63,6 +60,21 @@ def logs_command(file: str | None, run: str, node: str | None, follow: bool) -> 
         if over or not follow:
             return
         time.sleep(_LOOK_S)
+
+
+def _meant(project: ProjectFolder, run: str, node: str | None) -> tuple[RunFolder, str | None]:
+    """The run and the node of the two words; a first one that is no run's may be the node."""
+    if node is None and not RUN_WORD.fullmatch(run):
+        return project.find_run("latest"), run
+    try:
+        return project.find_run(run), node
+    except UsageError:
+        if node is not None or not RUN_WORD.fullmatch(run):
+            raise
+        latest = project.find_run("latest")
+        if not any(_turns(read_run(latest), run)):  # ``add`` may be a phase, too
+            raise
+        return latest, run
 
 
 @dataclass(slots=True)

@@ -1,12 +1,14 @@
 """``plan``, ``list`` and ``graph``: the orchfile is read, nothing is run."""
 
 import os
-from typing import cast
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import click
 
+from orchcore.cli.going_on import going_on, rulings_of
 from orchcore.cli.orchfile_command import OrchfileCommand, plan_of
-from orchcore.cli.output import say
+from orchcore.cli.output import say, say_lines
 from orchcore.cli.shared_options import TARGETS, replacing, selecting
 from orchcore.planning.plan import Plan
 
@@ -32,6 +34,7 @@ Examples:
 @click.option(
     "--resume", metavar="RUN", help="What `orchcore resume RUN` would do; its words are known."
 )
+@going_on(hidden=True)
 @click.pass_context
 def plan_command(ctx: click.Context, /, **_: object) -> None:
     """Prints the table of decisions, if there could be a run."""
@@ -41,7 +44,7 @@ def plan_command(ctx: click.Context, /, **_: object) -> None:
 
     plan = plan_of(ctx, complete=True)
     if ctx.params["resume"] is not None:
-        say(_resuming(plan, ctx.params["resume"]))
+        say_lines(_resuming(plan, ctx.params))
         return
     ensure_agents(plan, find_adapters(), os.environ)
     say(table(plan, _cached(plan)))
@@ -61,21 +64,30 @@ def _cached(plan: Plan) -> dict[str, str]:
     return {node: reason for node, reason in reasons.items() if node not in runs}
 
 
-def _resuming(plan: Plan, run: str) -> str:
+def _resuming(plan: Plan, params: Mapping[str, Any]) -> Iterator[str]:
     """A line for each node and instance: what would happen to it, why, what it cost before."""
     import asyncio
 
+    from orchcore.cli.recorded import project_at
+    from orchcore.cli.run_records import mask_of
+    from orchcore.journal.reader import read_run
     from orchcore.pipeline import foreseen
     from orchcore.planning.drawing import columns
+    from orchcore.reporting.sanitize import clean_line
 
-    found = asyncio.run(foreseen(plan, run))
-    rows = [(one.action, one.node, one.reason, _price(one.cost_usd)) for one in found]
+    run = params["resume"]
+    cached = not params["no_cache"]
+    found = asyncio.run(foreseen(plan, run, rulings_of(params), cached=cached))
+    mask = mask_of(read_run(project_at(str(plan.orchfile)).find_run(run)), os.environ)
+    rows = [
+        (one.action, one.node, clean_line(mask(one.reason)), _price(one.cost_usd)) for one in found
+    ]
     known = [one.cost_usd for one in found if one.action == "RUN" and one.cost_usd is not None]
     runs = sum(one.action == "RUN" for one in found)
     price = _price(sum(known)) if known else "unknown"
     missing = f", {runs - len(known)} of them unknown" if 0 < len(known) < runs else ""
     likely = f"likely cost of the {runs} that run: {price}{missing}" if runs else "nothing runs"
-    return f"{columns(rows)}\n{likely}\n"
+    yield from (*columns(rows).splitlines(), "", likely)
 
 
 def _price(usd: float | None) -> str:

@@ -12,6 +12,7 @@ from orchcore.cli.shared_options import in_project
 from orchcore.collection.discovery import ORCHFILE
 from orchcore.config import ensure_trusted, load_config, upwards
 from orchcore.errors import Problem, UsageError, shown_path
+from orchcore.journal.folder import ProjectFolder
 
 
 @click.command("runs")
@@ -21,11 +22,10 @@ from orchcore.errors import Problem, UsageError, shown_path
 def runs_command(file: str | None, last: int | None, as_json: bool) -> None:
     """List the recorded runs of this project, those last started first."""
     from orchcore.cli.run_records import summary_json, summary_row
-    from orchcore.journal.folder import ProjectFolder
     from orchcore.journal.reader import runs
     from orchcore.planning.drawing import columns
 
-    project = ProjectFolder.seen(project_folder(file, Path.cwd()))
+    project = project_at(file)
     found = runs(project)[:last]
     if as_json:
         say("".join(f"{summary_json(one)}\n" for one in found))
@@ -45,11 +45,10 @@ def show_command(file: str | None, run: str, as_json: bool) -> None:
     RUN is its id, the beginning of one, or `latest`, which is what is shown without it.
     """
     from orchcore.cli.run_records import mask_of, record_json, record_lines
-    from orchcore.journal.folder import ProjectFolder
     from orchcore.journal.reader import read_run
     from orchcore.reporting.styled import painted_lines, wants_colour
 
-    project = ProjectFolder.seen(project_folder(file, Path.cwd()))
+    project = project_at(file)
     record = read_run(project.find_run(run))
     mask = mask_of(record, os.environ)
     if as_json:
@@ -57,6 +56,15 @@ def show_command(file: str | None, run: str, as_json: bool) -> None:
         return
     lines = record_lines(record, mask, sys.stdout.encoding, time.time())
     say(painted_lines(lines, colour=wants_colour(sys.stdout, os.environ)))
+
+
+def project_at(file: str | None) -> ProjectFolder:
+    """The project of *file*, else the nearest from here upwards, to look at its runs.
+
+    Raises:
+        UsageError: As ``project_folder``.
+    """
+    return ProjectFolder.seen(project_folder(file, Path.cwd()))
 
 
 def project_folder(file: str | None, cwd: Path) -> Path:

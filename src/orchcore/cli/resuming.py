@@ -3,16 +3,16 @@
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 
 import click
 
 from orchcore.errors import Problem, UsageError, shell_word
 
-_RUN = re.compile(r"[0-9a-f]{1,32}|latest")
+RUN_WORD = re.compile(r"[0-9a-f]{1,32}|latest")
+"""What may be the id of a run, or the beginning of one."""
 _HIDDEN = "***"
-_PROGRAMS = frozenset({"orchcore", "__main__.py"})
 
 
 @click.command(
@@ -29,8 +29,10 @@ Examples:
   orchcore resume
   orchcore resume 7f3c --agent codex
   orchcore resume 7f3c --token ...       (a secret is never recorded)
+  orchcore resume 7f3c -f ../other       the run of another project
 """,
     context_settings={"ignore_unknown_options": True},
+    options_metavar="",
 )
 @click.argument("run", default="latest", metavar="[RUN]")
 @click.argument("options", nargs=-1, metavar="[OPTION]...", type=click.UNPROCESSED)
@@ -45,12 +47,8 @@ def wants_help(words: Sequence[str]) -> bool:
     return any(word in ("-h", "--help") for word in words)
 
 
-_DECISIONS = {"--resume": 1, "--rerun": 1, "--accept": 1, "--answer": 2}
+_OF_ONE_PROCESS = {"--resume": 1, "--rerun": 1, "--accept": 1, "--answer": 2}
 """Options that hold for one process alone, and how many values they have."""
-_FLAGS_OF_RUN = frozenset(
-    {"-x", "--exitfirst", "--yes", "-v", "--verbose", "--strict-budget", "--no-cache"}
-)
-_OPTIONS_OF_RUN = frozenset({"--maxfail", "--progress"})
 
 
 def line_of_plan(words: Sequence[str]) -> list[str]:
@@ -64,16 +62,7 @@ def line_of_plan(words: Sequence[str]) -> list[str]:
     _, equals, run = rest[at].partition("=")
     run = run if equals else "".join(rest[at + 1 : at + 2])
     del rest[at : at + (1 if equals else 2)]
-    line = iter(line_of_run([run, *rest])[1:])
-    kept = ["plan"]
-    for word in line:
-        name, equals, _ = word.partition("=")
-        if name != "--resume" and name in (*_OPTIONS_OF_RUN, *_DECISIONS):
-            for _ in range(_DECISIONS.get(name, 1) - bool(equals)):
-                next(line, None)
-        elif word not in _FLAGS_OF_RUN:
-            kept.append(word)
-    return kept
+    return ["plan", *line_of_run([run, *rest])[1:]]
 
 
 def line_of_run(words: Sequence[str]) -> list[str]:
@@ -88,36 +77,67 @@ def line_of_run(words: Sequence[str]) -> list[str]:
         UsageError: There is no such run, it was not started by a command line, or a secret has to
             be given again.
     """
-    from orchcore.cli.recorded import project_folder
-    from orchcore.journal.folder import ProjectFolder
+    from orchcore.cli.recorded import project_at
     from orchcore.journal.reader import read_summary
 
     asked, added = "latest", list(words)
-    if added and _RUN.fullmatch(added[0]):
+    if added and RUN_WORD.fullmatch(added[0]):
         asked = added.pop(0)
-    file = _taken_file(added)
-    project = ProjectFolder.seen(project_folder(file, Path.cwd()))
+    project = project_at(_taken_file(added))
     summary = read_summary(project.find_run(asked))
     program, *recorded = summary.argv or ("",)
-    if PurePath(program).name not in _PROGRAMS:
+    if not is_ours(program):
         hint = f"resume it there:   run(..., resume={summary.id!r})"
         message = f"run {summary.id} was started by a program of its own, {shell_word(program)}"
         raise UsageError(Problem("usage", message, None, (hint,)))
-    line = ["run", *_words(recorded, added, summary.id), *added, "--resume", summary.id]
+    added = list(_in_place(added))
+    kept = list(_words(recorded, added, summary.id))
+    end = kept.index("--") if "--" in kept else len(kept)
+    line = ["run", "--resume", summary.id, *kept[:end], *added, *kept[end:]]
     if summary.cwd.is_dir():
         os.chdir(summary.cwd)
     sys.argv[1:] = line  # what is recorded, so that the next resume finds it
     return line
 
 
+def is_ours(program: str) -> bool:
+    """Whether *program*, the first word of a command line, is orchcore's own."""
+    path = PurePath(program)
+    return path.name == "orchcore" or path.parts[-2:] == ("orchcore", "__main__.py")
+
+
 def _taken_file(words: list[str]) -> str | None:
     """The value of ``-f``, which says where the project is; taken out of *words*."""
-    for at, word in enumerate(words[:-1]):
-        if word in ("-f", "--file"):
+    for at, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name == "--file" and equals:
+            del words[at]
+            return value
+        if word in ("-f", "--file") and words[at + 1 :]:
             file = words[at + 1]
             del words[at : at + 2]
             return file
     return None
+
+
+def _in_place(words: Sequence[str]) -> Iterator[str]:
+    """*words*, in which files are named by whole paths: they are read in another directory."""
+    answer = 0
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word == "--answer":
+            answer = 3
+        if answer == 1:
+            yield str(Path(word).absolute())
+        elif equals and name.startswith("--") and _is_file(value):
+            yield f"{name}=@{Path(value[1:]).absolute()}"
+        else:
+            yield f"@{Path(word[1:]).absolute()}" if _is_file(word) else word
+        answer = max(0, answer - 1)
+
+
+def _is_file(value: str) -> bool:
+    return value.startswith("@") and not value.startswith("@@")
 
 
 def _words(recorded: Sequence[str], added: Sequence[str], run: str) -> Iterator[str]:
@@ -127,10 +147,10 @@ def _words(recorded: Sequence[str], added: Sequence[str], run: str) -> Iterator[
     while words:
         word = words.pop(0)
         name, _, value = word.partition("=")
-        in_next = not value and name.startswith("--") and words[:1] in ([_HIDDEN], ["-"])
-        if name in _DECISIONS:
-            del words[: _DECISIONS[name] - bool(value)]
-        elif value == _HIDDEN or in_next:
+        in_next = not value and name.startswith("--") and _is_lost(words[:1])
+        if name in _OF_ONE_PROCESS:
+            del words[: _OF_ONE_PROCESS[name] - bool(value)]
+        elif in_next or _is_lost([word]):
             del words[: int(in_next)]
             if name not in given:
                 raise UsageError(_not_recorded(name, run))
@@ -138,7 +158,14 @@ def _words(recorded: Sequence[str], added: Sequence[str], run: str) -> Iterator[
             yield word
 
 
+def _is_lost(words: Iterable[str]) -> bool:
+    """Whether one of *words* holds what was hidden, or stands for what came from stdin."""
+    return any(_HIDDEN in word or word == "-" for word in words)
+
+
 def _not_recorded(name: str, run: str) -> Problem:
+    if not name.startswith("--"):
+        return Problem("usage", f"a word of run {run} was not recorded: it holds a secret")
     message = f"the value of {name} was not recorded: it is secret, or came from stdin"
     hint = f"give it again:   orchcore resume {run} {name} ..."
     return Problem("parameter", message, None, (hint,))

@@ -4,22 +4,21 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 
+from orchcore.cli.going_on import going_on, rulings_of
 from orchcore.cli.orchfile_command import OrchfileCommand, plan_of
 from orchcore.cli.outcomes import INTERRUPTED
 from orchcore.cli.output import outlive_readers, say_problems
 from orchcore.cli.shared_options import TARGETS, OwnProcess, replacing, selecting
-from orchcore.errors import Problem, UsageError
+from orchcore.errors import Problem
 from orchcore.execution.ports import Ruling
 from orchcore.planning.plan import Plan
 
 type Mode = Literal["auto", "tty", "plain", "json", "quiet"]
 
-_MODES = ("auto", "tty", "plain", "json", "quiet")
 _PATIENCE_S, _INTERRUPTED_S = 30.0, 1.0
 """How long threads that bodies left behind may delay our end, also if we were interrupted."""
 
@@ -83,45 +82,17 @@ Examples:
   orchcore run flows/release.py::publish --yes
 """,
     epilog="\b\nExit codes: 0 passed, 1 failed, 2 interrupted, 3 internal error, 4 usage,\n"
-    "5 nothing selected, 10 paused for approval, 11 budget exhausted. See orchcore --help.",
+    "5 nothing selected, 10 paused for approval, 11 budget exhausted,\n"
+    "12 gave up waiting for a rate limit.",
 )
 @selecting
 @replacing
-@click.option("-x", "--exitfirst", is_flag=True, help="Stop after the first failure.")
-@click.option("--maxfail", type=click.IntRange(min=1), metavar="N", help="Stop after N failures.")
-@click.option(
-    "--yes", is_flag=True, help="Answer every approval with yes; without a terminal they pause."
-)
-@click.option(
-    "--progress",
-    type=click.Choice(_MODES),
-    default="auto",
-    show_default=True,
-    help="How it is shown; json: one event per line on stdout.",
-)
 @click.option(
     "--resume",
     metavar="RUN",
     help="Go on with this run: what it has paid for is not paid again. See orchcore resume.",
 )
-@click.option(
-    "--strict-budget",
-    is_flag=True,
-    help="Refuse agents whose turns cannot be priced; else they are listed as unpriced.",
-)
-@click.option(
-    "--no-cache", is_flag=True, help="Use no result of another run, whatever cache= says."
-)
-@click.option("--rerun", multiple=True, metavar="NODE", help="It halts: let it run once more.")
-@click.option("--accept", multiple=True, metavar="NODE", help="It halts: take it for done.")
-@click.option(
-    "--answer",
-    multiple=True,
-    nargs=2,
-    metavar="NODE FILE",
-    help="It halts: take it for done, with the JSON value in FILE.",
-)
-@click.option("-v", "--verbose", is_flag=True, help="Show what agents of passed phases wrote.")
+@going_on()
 @click.pass_context
 def run_command(
     ctx: click.Context, /, *, exitfirst: bool, maxfail: int | None, verbose: bool, **_: object
@@ -138,7 +109,7 @@ def run_command(
         progress=params["progress"],
         verbose=verbose,
         resume=params["resume"],
-        rulings=_rulings(params),
+        rulings=rulings_of(params),
         cached=not params["no_cache"],
     )
     own = isinstance(ctx.find_root().obj, OwnProcess)
@@ -152,29 +123,6 @@ def _ensure_priced(plan: Plan) -> None:
     from orchcore.execution.fitness import ensure_priced
 
     ensure_priced(plan, find_adapters())
-
-
-def _rulings(params: Mapping[str, Any]) -> Mapping[str, Ruling]:
-    """What was decided of phases that halt.
-
-    Raises:
-        UsageError: Not with ``--resume``, two of one, or a file that cannot be read.
-    """
-    said: list[tuple[str, Ruling]] = [(node, Ruling(rerun=True)) for node in params["rerun"]]
-    said += [(node, Ruling(rerun=False)) for node in params["accept"]]
-    for node, file in params["answer"]:
-        try:
-            said.append((node, Ruling(rerun=False, value=Path(file).read_text("utf-8"))))
-        except (OSError, ValueError) as error:
-            raise UsageError(Problem("usage", f"--answer {node} {file}: {error}")) from None
-    rulings = dict(said)
-    if said and params["resume"] is None:
-        hint = "orchcore resume RUN --rerun NODE"
-        message = "--rerun, --accept and --answer decide about a run that goes on"
-        raise UsageError(Problem("usage", message, None, (hint,)))
-    if len(rulings) < len(said):
-        raise UsageError(Problem("usage", "a phase that halts has one decision at a time"))
-    return rulings
 
 
 def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:

@@ -6,10 +6,10 @@ from typing import Literal
 
 from orchcore.declarations.nodes import Node
 from orchcore.events import InstanceEnded, NodeEnded
-from orchcore.execution.edited_files import EditedFiles, Gone
+from orchcore.execution.asking import Office
+from orchcore.execution.edited_files import Gone
 from orchcore.execution.endings import Ending
 from orchcore.execution.keys import Key
-from orchcore.execution.memory import Memory
 from orchcore.execution.resolving import Cell
 from orchcore.execution.reusing import NO_DIGEST, SOURCE, Reuse
 from orchcore.planning.fingerprint import changed_line, written
@@ -42,15 +42,13 @@ class Foreseer:
 
     Args:
         reuse: Finds results.
-        memory: What is recorded.
-        files: What agents changed.
+        office: What is recorded and was decided, and what agents changed.
     """
 
-    def __init__(self, reuse: Reuse, memory: Memory, files: EditedFiles) -> None:
+    def __init__(self, reuse: Reuse, office: Office) -> None:
         self._reuse = reuse
-        self._memory = memory
-        self._files = files
-        self._past = memory.past
+        self._office = office
+        self._past = office.memory.past
         self.found: dict[str, Foreseen] = {}
 
     async def attempt(self, cell: Cell, values: Mapping[str, object]) -> Ending:
@@ -58,8 +56,8 @@ class Foreseer:
         key = self._reuse.key(cell, values)
         kept = self._reuse.found(cell, key)
         if kept is not None:
-            gone = await self._files.gone(self._memory.edits(key.digest))
-            self.found[cell.id] = found = _reused(cell.id, gone)
+            gone = await self._office.files.gone(self._office.memory.edits(key.digest))
+            self.found[cell.id] = found = self._decided(_reused(cell.id, gone))
             return kept if found.action == "REUSE" else _would_not(found.reason)
         cached = self._reuse.cached(cell, key)
         if cached is not None:
@@ -67,8 +65,18 @@ class Foreseer:
             return cached
         self.found[cell.id] = self._run(cell.id, self.why(cell, key))
         if cell.node.options.halts and cell.id in self._past.begun:
-            self.found[cell.id] = replace(self.found[cell.id], action="HALT")
+            self.found[cell.id] = self._decided(replace(self.found[cell.id], action="HALT"))
         return _would_not("it would run")
+
+    def _decided(self, foreseen: Foreseen) -> Foreseen:
+        """*foreseen*, unless a person has decided what becomes of a node that halts."""
+        ruling = self._office.around.rulings.get(foreseen.node)
+        if foreseen.action != "HALT" or ruling is None:
+            return foreseen
+        if ruling.rerun:
+            return replace(foreseen, action="RUN", reason="it was decided: once more")
+        how = "it is done" if ruling.value is None else "its result is given"
+        return replace(foreseen, action="REUSE", reason=f"it was decided: {how}")
 
     def gate(self, cell: Cell, known: Ending | None) -> Ending:
         """How a gate ends here: as it was answered, or not at all."""

@@ -134,7 +134,10 @@ class Gatekeeper:
         else:
             async with self._one:
                 self._tell(cell, asked)
-                answer = await self._of_person(cell, asked, before)
+                found = await self._of_person(cell, asked, before)
+            if found is None:
+                return None
+            answer = found
         await self._given(cell, asked, answer)
         return answer
 
@@ -150,21 +153,23 @@ class Gatekeeper:
             return given  # the type has changed since
         return Answer(decision.approved, decision.by, decision.edited, decision.comment)
 
-    async def _of_person(self, cell: Cell, asked: _Asked, before: str) -> Answer:
+    async def _of_person(self, cell: Cell, asked: _Asked, before: str) -> Answer | None:
         approver = self._around.approver
         assert approver is not None  # noqa: S101  asked for only if there is one
         draft = self._around.folders.answer_file(cell.id).with_suffix(".draft.json")
         question = Question(asked.question, asked.shown, before, draft=draft)
         while True:
             answer = await self._first(approver.ask(question), cell, asked)
-            if answer.edited is None:
+            if answer is None or answer.edited is None:
                 return answer
             problem = _read(cell, asked, answer.edited)
             if not isinstance(problem, str):
                 return answer
             question = replace(question, problem=problem)
 
-    async def _first(self, here: Coroutine[Any, Any, Answer], cell: Cell, asked: _Asked) -> Answer:
+    async def _first(
+        self, here: Coroutine[Any, Any, Answer | None], cell: Cell, asked: _Asked
+    ) -> Answer | None:
         """The answer of whoever gives one first: the person *here*, or one elsewhere."""
         loop = asyncio.get_running_loop()
         asking = loop.create_task(here, name=f"question of {cell.id}")

@@ -95,8 +95,8 @@ class Ruling:
 class Approver(Protocol):
     """Asks a person."""
 
-    async def ask(self, question: Question) -> Answer:
-        """The answer to *question*; waits as long as it takes."""
+    async def ask(self, question: Question) -> Answer | None:
+        """The answer to *question*; waits as long as it takes. ``None``: nobody can be asked."""
         ...
 
 

@@ -95,7 +95,7 @@ async def foresee(plan: Plan, around: Surroundings) -> tuple[Foreseen, ...]:
     """What resuming would do to every node and instance of *plan*; nothing is run or recorded."""
     run = _Run(plan, around, Control())
     reuse = run.scene.reuse
-    foreseer = Foreseer(reuse, run.memory, run.office.files)
+    foreseer = Foreseer(reuse, run.office)
     scheduler = Scheduler(plan, run.scene, run.gatekeeper, None, foreseer)
     await scheduler.run()
     await run.opened.close()

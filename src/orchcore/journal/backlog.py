@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from orchcore.events import Event
 
+LINGER_S = 0.05
 _GROUP_EVENTS = 1024
 _GROUP_BYTES = 4 * 2**20
 
@@ -30,18 +31,16 @@ class Backlog:
     """An ordered queue that never makes its producer wait: neither side takes a lock.
 
     The consumer takes all that has gathered at once: while one group is being written, the next
-    one grows. Events nobody waits for rest here for *linger_s*, so that the writer does not wake
-    up, and compete with the loop for the interpreter, for each of them.
+    one grows. It looks for events that nobody waits for every ``LINGER_S``, so that it does not
+    wake up, and compete with the loop for the interpreter, for each of them.
 
-    ``put`` is for one thread, that of the running loop; ``take`` and ``finished`` for another.
+    ``put`` and ``close`` are for one thread; ``take`` and ``finished`` for another.
     """
 
-    def __init__(self, linger_s: float = 0.005) -> None:
+    def __init__(self) -> None:
         """An empty queue."""
-        self._linger_s = linger_s
         self._entries = deque[Entry]()
         self._calls = SimpleQueue[None]()
-        self._called = False
         self._more = False
         self._put_bytes = 0
         self._finished_bytes = 0
@@ -65,24 +64,18 @@ class Backlog:
         self._put_bytes += len(entry.body or b"")
         if entry.waiter is not None:
             self._calls.put(None)
-        elif not self._called:
-            self._called = True
-            asyncio.get_running_loop().call_later(self._linger_s, self._call)
 
     def close(self) -> None:
         """Lets the consumer end, once it has taken everything."""
         self.closed = True
         self._calls.put(None)
 
-    def take(self, timeout_s: float | None = None) -> list[Entry]:
-        """The next group, in order; waits until one is called for.
-
-        Args:
-            timeout_s: After this long what is there is given; ``None`` waits for ever.
+    def take(self, timeout_s: float = LINGER_S) -> list[Entry]:
+        """The next group, in order, once somebody waits for it; after *timeout_s* what is there.
 
         Returns:
-            At most 1,024 entries or about 4 MiB; now and then none, and none when all is taken
-            and closed.
+            At most 1,024 entries or about 4 MiB; often none, and none when all is taken and
+            closed.
         """
         if not self._more and not self.closed:
             with suppress(Empty):
@@ -100,7 +93,3 @@ class Backlog:
     def finished(self, size_bytes: int) -> None:
         """Tells that so much of what was taken is kept here no longer."""
         self._finished_bytes += size_bytes
-
-    def _call(self) -> None:
-        self._called = False
-        self._calls.put(None)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from threading import Thread
 
-from orchcore.journal.backlog import Backlog, Entry
+from orchcore.journal.backlog import LINGER_S, Backlog, Entry
 from orchcore.journal.database import JournalDatabase
 from orchcore.journal.rows import is_paid
 
@@ -57,10 +57,11 @@ class JournalWriter:
 
     def _serve(self) -> None:
         while True:
-            group = self._backlog.take(_RETRY_KEPT_S if self._kept else None)
+            closing = self._backlog.closed  # whatever comes before that is taken below
+            group = self._backlog.take(_RETRY_KEPT_S if self._kept else LINGER_S)
             if group or self._kept:
                 self._settle(group)
-            if self._backlog.closed and not group:
+            if closing and not group:
                 return
 
     def _settle(self, group: list[Entry]) -> None:

@@ -81,10 +81,10 @@ class Rehearsed:
         """The event that told the end of *node*.
 
         Raises:
-            StopIteration: There was none.
+            KeyError: There was none.
         """
         every: list[NodeEnded | InstanceEnded] = [*self.of(NodeEnded), *self.of(InstanceEnded)]
-        return next(event for event in every if event.node == node)
+        return {event.node: event for event in reversed(every)}[node]
 
 
 def _standard_adapters() -> dict[str, Adapter]:
