@@ -12,7 +12,7 @@ from orchcore.execution.endings import Ending
 from orchcore.execution.keys import Key
 from orchcore.execution.resolving import Cell
 from orchcore.execution.reusing import NO_DIGEST, SOURCE, Reuse
-from orchcore.planning.fingerprint import changed_line, written
+from orchcore.planning.source_lines import changed_line, written
 from orchcore.results import Failure
 
 type Action = Literal["REUSE", "RUN", "HALT", "SKIP", "ASK"]

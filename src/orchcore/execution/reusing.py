@@ -20,8 +20,9 @@ from orchcore.execution.resolving import Cell
 from orchcore.execution.storing import brief
 from orchcore.journal.past import Ended
 from orchcore.planning.drafting import CONVERSATION
-from orchcore.planning.fingerprint import fingerprint, made_of, written
+from orchcore.planning.fingerprint import fingerprint, made_of
 from orchcore.planning.plan import Plan, PlannedNode
+from orchcore.planning.source_lines import written
 from orchcore.results import SessionRef
 
 NO_DIGEST, GIVES, SOURCE, LINE = "no digest", "gives", "source", "line"

@@ -1,41 +1,38 @@
 """What a body is made of, as a digest: its own code and the user's code that it uses. Pure.
 
-Comments, blank lines, docstrings and the place in a file do not count; constants do. Followed are
-functions, classes and plain values that the code names and that stand in files of the project;
-installed packages and the standard library are not. Of another Python version every digest is
-another.
+Comments, blank lines, docstrings and the place in a file do not count; constants do. Followed is
+what the code names and what that is made of in turn, as long as it stands in files of the project:
+functions with their defaults, methods, classes with their bases, models with their fields,
+modules, plain values and containers. Installed packages and the standard library are not followed.
+Of another Python version every digest is another.
 """
 
-import ast
 import dis
 import inspect
-import linecache
-import textwrap
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from functools import lru_cache, partial
 from hashlib import blake2b
 from itertools import batched
-from pathlib import Path
-from types import CodeType, FunctionType
+from pathlib import Path, PurePath
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, cast
+from uuid import UUID
+
+from pydantic import BaseModel
 
 from orchcore.declarations.nodes import Callee
 
-_PLAIN = (str, bytes, int, float, bool, type(None))
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A function as it is written.
-
-    Attributes:
-        text: Its lines, decorators included; empty if they are not known.
-        line: Where it begins in its file, from 1.
-    """
-
-    text: str = ""
-    line: int = 0
+_PLAIN = (
+    *(str, bytes, int, float, complex, bool, type(None), range, PurePath, re.Pattern),
+    *(Decimal, Fraction, date, time, timedelta, UUID),
+)
+_METHODS = (property, classmethod, staticmethod, MethodType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,74 +57,132 @@ def fingerprint(fn: Callable[..., object], folder: Path) -> str:
 def made_of(fn: Callable[..., object], folder: Path) -> MadeOf:
     """What *fn* is made of; *folder* holds the user's own files."""
     found = blake2b(digest_size=16)
-    seen: dict[int, object] = {}
-    for text in _parts(fn, folder, seen):
+    walk = _Walk(folder)
+    for text in walk.parts(fn):
         found.update(text.encode("utf-8", "surrogatepass"))
         found.update(b"\0")
-    steps = tuple(one for one in seen.values() if isinstance(one, Callee))
+    steps = tuple(one for one in walk.seen.values() if isinstance(one, Callee))
     return MadeOf(found.hexdigest(), steps)
 
 
-def written(fn: Callable[..., object]) -> Written:
-    """*fn* as it is written, to tell later which line has changed."""
-    code = getattr(fn, "__code__", None)
-    if not isinstance(code, CodeType):
-        return Written()
-    first, last = code.co_firstlineno, max(_lines(code), default=0)
-    return Written("".join(linecache.getlines(code.co_filename)[first - 1 : last]), first)
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """Goes through what something is made of, each part once.
 
-
-def _lines(code: CodeType) -> Iterator[int]:
-    yield from (line for _, _, line in code.co_lines() if line is not None)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _lines(constant)
-
-
-def changed_line(before: str, now: Written) -> tuple[str, int] | None:
-    """What differs between the source *before* and *now*, and on which line of the file.
-
-    Returns:
-        ``prompt`` if only texts differ, else ``code``; ``None`` if the source itself is the same.
+    Attributes:
+        folder: Where the user's own files are.
+        seen: Functions, classes, steps and objects that were met, by their ids.
     """
-    old, new = before.splitlines(), now.text.splitlines()
-    pairs = enumerate(zip(old, new, strict=False))
-    differing = next((number for number, (one, other) in pairs if one != other), None)
-    if differing is None:
-        if len(old) == len(new):
-            return None
-        differing = min(len(old), len(new))
-    kind = "prompt" if _without_texts(before) == _without_texts(now.text) else "code"
-    return kind, now.line + differing
 
+    folder: Path
+    seen: dict[int, object] = field(default_factory=dict[int, object])
 
-def _without_texts(source: str) -> str:
-    try:
-        tree = ast.parse(textwrap.dedent(source))
-    except SyntaxError:
-        return source
-    for found in ast.walk(tree):
-        if isinstance(found, ast.Constant) and isinstance(found.value, str):
-            found.value = ""
-    return ast.dump(tree)
+    def parts(self, value: object) -> Iterator[str]:
+        """Texts that are equal for equal values."""
+        if isinstance(value, Enum):
+            yield f"{type(value).__qualname__}.{value.name}"
+            yield from self.parts(type(value))
+        elif isinstance(value, _PLAIN):
+            yield repr(value)
+        elif isinstance(value, list | tuple | set | frozenset | dict):
+            yield from self._of_container(cast("Any", value))
+        elif isinstance(value, _METHODS):
+            yield from self._of_method(value)
+        elif isinstance(value, partial):
+            held = cast("partial[object]", value)
+            yield from self.parts([held.func, held.args, held.keywords])
+        elif isinstance(value, type | FunctionType | Callee):
+            yield from self._once(value)
+        else:
+            yield from self._of_instance(value)
 
-
-def _parts(value: object, folder: Path, seen: dict[int, object]) -> Iterator[str]:
-    if id(value) in seen:
-        return
-    seen[id(value)] = value
-    if isinstance(value, Callee):
-        yield repr(sorted((name, str(option)) for name, option in value.spec.options.items()))
-        yield from _parts(value.spec.fn, folder, seen)
-    elif isinstance(value, FunctionType):
-        if _is_ours(value.__code__, folder):
+    def _once(self, value: type | FunctionType | Callee) -> Iterator[str]:
+        if id(value) in self.seen:
+            yield f"again {value.__qualname__ if isinstance(value, type) else ''}"
+            return
+        self.seen[id(value)] = value
+        if isinstance(value, Callee):
+            yield repr(sorted((name, str(option)) for name, option in value.spec.options.items()))
+            yield from self.parts(value.spec.fn)
+        elif isinstance(value, type):
+            yield from self._of_class(value)
+        elif self._is_ours(value.__code__):
             yield from _of_code(value.__code__)
-            for named in _named(value):
-                yield from _parts(named, folder, seen)
-    elif isinstance(value, type):
-        yield from _of_class(value, folder, seen)
-    elif isinstance(value, (*_PLAIN, tuple, frozenset, list, dict)):
-        yield from _of_value(cast("object", value))
+            yield from self.parts([value.__defaults__, value.__kwdefaults__])
+            for name, named in _named(value):
+                yield name
+                yield from self._of_named(named, value.__code__)
+        elif wrapped := getattr(value, "__wrapped__", None):
+            yield from self.parts(wrapped)
+
+    def _of_named(self, value: object, code: CodeType) -> Iterator[str]:
+        if not isinstance(value, ModuleType):
+            yield from self.parts(value)
+            return
+        if not _is_in(getattr(value, "__file__", None) or "/", self.folder):
+            return
+        for name in sorted(set(_global_names(code)) & vars(value).keys()):
+            yield name
+            yield from self._of_named(vars(value)[name], code)
+
+    def _of_container(self, value: Any) -> Iterator[str]:
+        """Its items, with marks that tell where it begins and how long it is."""
+        yield f"{type(value).__name__} {len(value)}"
+        if isinstance(value, set | frozenset):  # in no order
+            yield from sorted(" ".join(self.parts(item)) for item in cast("set[object]", value))
+            return
+        items = cast("list[object]", list(value.items() if isinstance(value, dict) else value))
+        for item in items:
+            yield from self.parts(item)
+
+    def _of_method(self, value: object) -> Iterator[str]:
+        for name in ("fget", "fset", "fdel", "__func__", "__self__"):
+            yield from self.parts(getattr(value, name, None))
+
+    def _of_class(self, value: type) -> Iterator[str]:
+        members: Mapping[str, Any] = dict(vars(value))
+        functions = [one for one in members.values() if isinstance(one, FunctionType)]
+        file = getattr(inspect.getmodule(value), "__file__", None)
+        ours = file is not None and _is_in(file, self.folder)
+        if not ours and not any(self._is_ours(one.__code__) for one in functions):
+            return
+        yield value.__qualname__
+        notes = inspect.get_annotations(value)
+        yield repr(sorted((name, str(kind)) for name, kind in notes.items()))
+        yield from self.parts([kind for kind in notes.values() if isinstance(kind, type)])
+        yield from self.parts(list(value.__bases__))
+        if issubclass(value, BaseModel):
+            yield from self._of_model(value)
+        elif issubclass(value, Enum):
+            yield from self.parts({one.name: one.value for one in value})
+        for name, member in sorted(members.items()):
+            if not name.startswith("__") or isinstance(member, FunctionType):
+                yield name
+                yield from () if isinstance(member, value) else self.parts(member)
+
+    def _of_model(self, value: type[BaseModel]) -> Iterator[str]:
+        yield inspect.cleandoc(value.__doc__ or "")  # a schema's description
+        for name, one in sorted(value.model_fields.items()):
+            yield f"{name}: {one.annotation} {one.metadata} {one.description} {one.title}"
+            yield f"{one.alias} {one.examples} {one.json_schema_extra}"
+            yield from self.parts([one.default, one.default_factory, one.annotation])
+
+    def _of_instance(self, value: object) -> Iterator[str]:
+        """An object of a class of the user's: what its fields hold."""
+        if id(value) in self.seen:
+            return
+        self.seen[id(value)] = value
+        if wrapped := getattr(value, "__wrapped__", None):  # as of ``functools.cache``
+            yield from self.parts(wrapped)
+        elif is_dataclass(value):
+            yield from self.parts(type(value))
+            yield from self.parts({one.name: getattr(value, one.name, 0) for one in fields(value)})
+        elif _is_in(getattr(inspect.getmodule(type(value)), "__file__", None) or "/", self.folder):
+            yield from self.parts(type(value))
+            yield from self.parts(dict(getattr(value, "__dict__", {})))
+
+    def _is_ours(self, code: CodeType) -> bool:
+        return _is_in(code.co_filename, self.folder)
 
 
 def _of_code(code: CodeType) -> Iterator[str]:
@@ -148,50 +203,23 @@ def _of_constant(constant: object) -> Iterator[str]:
     if isinstance(constant, CodeType):
         yield constant.co_name
         yield from _of_code(constant)
+    elif isinstance(constant, tuple | frozenset):
+        items = list(cast("tuple[object, ...]", constant))
+        yield f"{type(constant).__name__} {len(items)}"
+        parts = ["\0".join(_of_constant(item)) for item in items]
+        yield from sorted(parts) if isinstance(constant, frozenset) else parts
     else:
-        yield from _of_value(constant)
+        yield repr(constant)
 
 
-def _of_class(value: type, folder: Path, seen: dict[int, object]) -> Iterator[str]:
-    members: Mapping[str, Any] = dict(vars(value))
-    functions = [one for one in members.values() if isinstance(one, FunctionType)]
-    module = inspect.getmodule(value)
-    file = getattr(module, "__file__", None)
-    ours = any(_is_ours(one.__code__, folder) for one in functions)
-    if not ours and (file is None or not Path(file).is_relative_to(folder)):
-        return
-    yield value.__qualname__
-    yield repr(sorted((name, str(kind)) for name, kind in inspect.get_annotations(value).items()))
-    for name, member in sorted(members.items()):
-        if isinstance(member, FunctionType):
-            yield name
-            yield from _parts(member, folder, seen)
-        elif isinstance(member, _PLAIN) and not name.startswith("__"):
-            yield f"{name}={member!r}"
-
-
-def _of_value(value: object) -> Iterator[str]:
-    if isinstance(value, frozenset):  # in no order
-        yield repr(sorted(map(repr, cast("frozenset[object]", value))))
-    elif isinstance(value, list | tuple):
-        for item in cast("list[object]", value):
-            yield from _of_value(item)
-    elif isinstance(value, dict):
-        for key, item in cast("dict[object, object]", value).items():
-            yield repr(key)
-            yield from _of_value(item)
-    elif isinstance(value, _PLAIN):
-        yield repr(value)
-
-
-def _named(fn: FunctionType) -> Iterator[object]:
+def _named(fn: FunctionType) -> Iterator[tuple[str, object]]:
     """What *fn* names: globals, also of functions within it, and what it closes over."""
     for name in sorted(set(_global_names(fn.__code__))):
         if name in fn.__globals__:
-            yield fn.__globals__[name]
-    for cell in fn.__closure__ or ():
+            yield name, fn.__globals__[name]
+    for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=False):
         try:
-            yield cell.cell_contents
+            yield name, cell.cell_contents
         except ValueError:  # not filled yet
             continue
 
@@ -201,10 +229,6 @@ def _global_names(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _global_names(constant)
-
-
-def _is_ours(code: CodeType, folder: Path) -> bool:
-    return _is_in(code.co_filename, folder)
 
 
 @lru_cache(maxsize=4096)
