@@ -169,7 +169,7 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
     argv = _argv(plan, mask)
     with _trees(setup) as trees, _watched(setup, mask) as (publish, approver):
         async with _recorded(plan, argv, setup) as (recorder, folder, past):
-            await _end_leftovers(trees, past)
+            await _end_leftovers(past)
             around = Surroundings(
                 runner=LocalTurnRunner(adapters, trees, environ),
                 adapters=adapters,
@@ -349,11 +349,12 @@ def _ensure_fit(name: str, node: PlannedNode, ruling: Ruling) -> None:
         raise UsageError(Problem("usage", f"{name}: {misfit(error)}", None, (hint,))) from None
 
 
-async def _end_leftovers(trees: Trees, past: Past) -> None:
+async def _end_leftovers(past: Past) -> None:
     """Ends what the turns left that an earlier process did not see the end of.
 
     Their transcripts do not grow any more when it returns.
     """
+    trees = Trees(of_others=True)
     async with asyncio.TaskGroup() as group:
         for marker in {begun.marker for begun in past.cut.values()} - {""}:
             tree = Tree(marker)

@@ -122,12 +122,32 @@ def test_reap_ends_what_a_dead_run_left(here: Path) -> None:
         program.send_signal(signal.SIGKILL)
     left = [one.pid for one in psutil.process_iter() if str(here / "slow") in cmdline(one)]
     assert left
+    time.sleep(0.1)  # it is older than who ends it
     assert str(left[0]) in told(here, "reap")
     until(lambda: not any(is_alive(pid) for pid in left), 5)
     assert "nothing was left running" in told(here, "reap")
     assert other.poll() is None
     os.kill(other.pid, signal.SIGKILL)
     other.wait()
+
+
+def test_resume_ends_what_the_process_before_it_left(here: Path) -> None:
+    """Before anything is started: nobody works beside the one that goes on."""
+    command = [*ORCHCORE, "run", "--progress", "plain"]
+    with subprocess.Popen(command, cwd=here, env=quiet_environ()) as front:
+        until((here / "begun").exists)
+        ours = [front.pid, *(one.pid for one in psutil.Process(front.pid).children(recursive=True))]
+        for pid in reversed(ours):
+            if "slow" not in cmdline(psutil.Process(pid)):
+                os.kill(pid, signal.SIGKILL)
+    left = [one for one in psutil.process_iter() if str(here / "slow") in cmdline(one)]
+    assert left
+    time.sleep(0.1)
+    (here / "go").touch()
+    (here / "slow").write_text(AGENT)
+    left[0].suspend()  # else it ends by itself
+    assert "1 passed" in told(here, "resume")
+    assert not is_alive(left[0].pid)
 
 
 def is_alive(pid: int) -> bool:

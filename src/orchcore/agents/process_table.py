@@ -89,11 +89,15 @@ class TableReader:
     """Reads tables; remembers markers, so that an environment is read once in a process's life.
 
     A marker never appears later: it is inherited, and what drops it by ``exec`` is remembered.
-    Processes older than this one carry none of our markers and are not asked.
+    Processes older than this one carry none of its own markers and are not asked, unless those of
+    another one are looked for.
+
+    Args:
+        of_others: Whether markers of processes before this one are of interest, too.
     """
 
-    def __init__(self) -> None:
-        own = next(iter(_entries([os.getpid()])), None)
+    def __init__(self, *, of_others: bool = False) -> None:
+        own = None if of_others else next(iter(_entries([os.getpid()])), None)
         self._oldest = own.started if own else 0
         self._marks: dict[Identity, str] = {}
 

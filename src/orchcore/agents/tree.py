@@ -57,17 +57,18 @@ class Trees:
 
     Args:
         guard: Ends them if we are killed, where no keeper does.
+        of_others: Whether trees are added that a process before this one began.
 
     Attributes:
         stopped_s: Seconds between ``stop_all`` and ``continue_all``, all together.
     """
 
-    def __init__(self, guard: Guard | None = None) -> None:
+    def __init__(self, guard: Guard | None = None, *, of_others: bool = False) -> None:
         self.stopped_s = 0.0
         self._guard = guard
         self._stopped_at_s = time.monotonic()
         self._trees: dict[Tree, None] = {}
-        self._reader = TableReader()
+        self._reader = TableReader(of_others=of_others)
         self._since = _now_started()
         self._looking = asyncio.Lock()
         # A thread of its own: the default ones may all be busy with what users gave them. (Of

@@ -114,7 +114,7 @@ async def _reaped(summary: RunSummary) -> list[str]:
     from orchcore.agents.tree import Trees
     from orchcore.journal.past import read_past
 
-    trees = Trees()
+    trees = Trees(of_others=True)
     told: list[str] = []
     for marker in {begun.marker for begun in read_past(summary.folder).cut.values()} - {""}:
         tree = Tree(marker)
