@@ -76,7 +76,7 @@ async def test_nobody_waits_for_longer_than_allowed(tmp_path: Path) -> None:
     """Exit 12, and the failure says why."""
     done, runner = await played(tmp_path, limited(9), options='rate_limit_max_wait="2h"')
     assert (done.exit_code, len(runner.prompts)) == (12, 3)
-    assert "gave up waiting: rate_limit_max_wait=7200 s" in str(done.endings["work"].failure)
+    assert "rate_limit_max_wait=7200 s is used up" in str(done.endings["work"].failure)
 
 
 async def test_who_does_not_want_to_wait_fails(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class Asked:
         resumed: The conversation that goes on, if one does.
         read: Makes the answer's JSON of a successful result; may turn it into a failure.
         instructions: What is added to the prompt of a CLI that takes no schema.
+        whole: The same for who knows nothing of it, if this only makes sense as what goes on.
     """
 
     prompt: str
@@ -60,6 +61,7 @@ class Asked:
     resumed: Resumed | None
     read: Callable[[TurnResult], tuple[TurnResult, str | None]]
     instructions: str = ""
+    whole: "Asked | None" = None
 
     def of(self, choice: Choice) -> "Asked":
         """The same as it is asked of *choice*."""

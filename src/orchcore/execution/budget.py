@@ -78,6 +78,8 @@ class Held:
         reserved_usd: What was held when it began.
         metered_usd: What it has reported so far.
         probes: Whether it is the first of its kind, by which the others are judged.
+        begun: Whether its turn has started, so that it may cost something.
+        settled: Whether what it cost is booked.
     """
 
     claim: Claim
@@ -85,6 +87,7 @@ class Held:
     reserved_usd: float = 0.0
     metered_usd: float = 0.0
     probes: bool = False
+    begun: bool = False
     settled: bool = False
 
     @property
@@ -127,8 +130,7 @@ class Treasury:
 
     async def hold(self, claim: Claim) -> Held | Failure:
         """Waits until there is money for *claim*, or there never will be."""
-        purses = [self._run, self._phases.get(claim.node)]
-        held = Held(claim, tuple(purse for purse in purses if purse is not None))
+        held = Held(claim, self._purses(claim))
         if not held.purses:
             return held
         async with self._changed:
@@ -164,18 +166,35 @@ class Treasury:
         return None if over is None else _exhausted(over, usd)
 
     async def let_go(self, held: Held) -> None:
-        """The turn is over, however it ended: one that was cut counts as what was held for it."""
-        if not held.settled:
-            await self.settle(held, None)
+        """The turn is over, however it ended: one that was cut counts as what was held for it.
 
-    async def settle(self, held: Held, usd: float | None) -> float | None:
+        One that never started costs nothing.
+        """
+        if held.settled:
+            return
+        if held.begun:
+            await self.settle(held, None)
+            return
+        held.settled = True
+        async with self._changed:
+            for purse in held.purses:
+                purse.give_back(held, 0.0)
+            self._probing -= {held.claim.agent} if held.probes else set()
+            self._changed.notify_all()
+
+    async def book(self, claim: Claim, usd: float | None) -> None:
+        """A turn that another process started cost *usd*."""
+        await self.settle(Held(claim, self._purses(claim), begun=True), usd)
+
+    async def settle(self, held: Held, usd: float | None, *, answered: bool = True) -> float | None:
         """The turn is over and cost *usd*; what it counts as if that is unknown.
 
-        ``None`` where nothing is held, or its price is known.
+        ``None`` where nothing is held, or its price is known. What turns cost that *answered* tells
+        what others will.
         """
         booked_usd = held.usd if usd is None else usd
         held.settled = True
-        if usd is not None:
+        if usd is not None and answered:
             pair = (held.claim.node, held.claim.agent)
             self._costs.setdefault(pair, []).append(usd)
         if not held.purses:
@@ -189,6 +208,10 @@ class Treasury:
                     self._costs.setdefault((held.claim.node, held.claim.agent), [booked_usd])
             self._changed.notify_all()
         return booked_usd if usd is None else None
+
+    def _purses(self, claim: Claim) -> tuple[Purse, ...]:
+        purses = self._run, self._phases.get(claim.node)
+        return tuple(purse for purse in purses if purse is not None)
 
     def _likely_usd(self, claim: Claim) -> float | None:
         """The 90th percentile of what such turns cost, or what the user says, if that is more."""
@@ -206,7 +229,12 @@ class Treasury:
 
 def _exhausted(purse: Purse, wanted_usd: float) -> Failure:
     detail = (
-        f"the budget of {purse.name} is exhausted: ${purse.spent_usd:.2f} of "
-        f"${purse.limit_usd:.2f} is spent, a turn needs ${wanted_usd:.2f}"
+        f"the budget of {purse.name} is exhausted: {_usd(purse.spent_usd)} of "
+        f"{_usd(purse.limit_usd)} is spent, a turn needs {_usd(wanted_usd)}"
     )
     return Failure("budget", detail)
+
+
+def _usd(usd: float) -> str:
+    """``$0.24``; with more digits where that would say nothing."""
+    return f"${usd:.2f}" if usd >= 0.01 or not usd else f"${usd:.2g}"

@@ -46,7 +46,7 @@ class Cache:
     def keep(self, cell: Cell, event: NodeEnded | InstanceEnded, run: str) -> None:
         """*cell* has ended; what it gave is kept if it is wanted and whole."""
         wanted = cell.node.options.cache_s and event.state == "passed" and event.key
-        if self._files is None or not wanted or event.value is None or cell.spent.edited:
+        if self._files is None or not wanted or event.value is None or cell.spent.uncached:
             return
         self._files.keep(event.key, Cached(run, self._clock.unix(), event, cell.spent.models))
 

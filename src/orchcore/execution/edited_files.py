@@ -84,7 +84,7 @@ class EditedFiles:
             return None
 
     def add(self, turn: PastTurn) -> None:
-        """*turn* has just ended well."""
+        """*turn* has just answered."""
         if turn.begun.permission != "read-only":
             self._edits.append(turn)
 
@@ -119,10 +119,12 @@ class EditedFiles:
     async def _gone_below(
         self, root: str, turns: Sequence[PastTurn]
     ) -> Mapping[FileState, list[str]]:
-        now = await self.now(Path(turns[0].begun.cwd))
-        last = next(turn.over.files for turn in reversed(self._edits) if _root(turn) == root)
         paths: dict[FileState, list[str]] = {}
-        if self._states is None or now is None or now == last:
+        if self._states is None:
+            return paths
+        now = await self._states.taken(Path(turns[0].begun.cwd))
+        last = next(turn.over.files for turn in reversed(self._edits) if _root(turn) == root)
+        if now == last:
             return paths
         there = await self._states.entries(now)
         for path, wanted in (await self._wanted(self._states, root, turns)).items():

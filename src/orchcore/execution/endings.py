@@ -21,7 +21,8 @@ class Spent:
     simulated: bool = False
     last_lines: tuple[str, ...] = ()
     folder: str = ""
-    edited: bool = False
+    uncached: bool = False
+    """Whether a turn edited, or did not run here: then what it all rests on is not known."""
     models: dict[str, str] = field(default_factory=dict[str, str])
     """Which model answered, by agent and by the model that was asked for."""
     kinds: set[FailureKind] = field(default_factory=set[FailureKind])

@@ -64,6 +64,7 @@ class Gatekeeper:
         self._journalist = journalist
         self._memory = memory
         self._one = asyncio.Lock()
+        self._heeded: dict[str, float] = {}
 
     async def ask(self, cell: Cell, value: object) -> Ending:
         """How the gate *cell* ends, for *value*."""
@@ -147,10 +148,13 @@ class Gatekeeper:
         decision = left(self._around.folders.answer_file(cell.id))
         if decision is None or decision.digest != asked.digest:
             return given
+        if decision.at <= self._heeded.get(cell.id, 0.0):  # it was taken before, and is once only
+            return given
         if given is not None and given.at >= decision.at:
             return given
         if decision.edited is not None and isinstance(_read(cell, asked, decision.edited), str):
             return given  # the type has changed since
+        self._heeded[cell.id] = decision.at
         return Answer(decision.approved, decision.by, decision.edited, decision.comment)
 
     async def _of_person(self, cell: Cell, asked: _Asked, before: str) -> Answer | None:

@@ -165,7 +165,7 @@ class Governor:
     def _closed(
         self, state: GateState, account: str, entered: Entered, failure: Failure
     ) -> GateState:
-        closings = state.closings + (entered.generation == state.generation)
+        closings = max(1, state.closings + (entered.generation == state.generation))
         wait_s = self._told_s(failure)
         if wait_s is None:
             wait_s = min(FIRST_CLOSING_S * 2.0 ** (closings - 1), LONGEST_CLOSING_S)

@@ -200,7 +200,8 @@ class Conversation:
             f"Your answer was not valid: {failure.detail}\n"
             "Answer again, with valid JSON for the same schema and nothing else."
         )
-        return replace(asked, prompt=text, resumed=self._resumed, instructions="")
+        whole = asked.whole or asked
+        return replace(asked, prompt=text, resumed=self._resumed, instructions="", whole=whole)
 
     def _ensure(self, ability: Ability, way_out: str = "") -> None:
         try:
@@ -212,7 +213,7 @@ class Conversation:
     async def _turn(self, asked: Asked, listener: Callable[[AgentEvent], None] | None) -> Told:
         told = await self._one(asked, listener)
         if self._may_be_nudged(told.result):
-            nudge = replace(asked, prompt=NUDGE, resumed=self._resumed)
+            nudge = replace(asked, prompt=NUDGE, resumed=self._resumed, whole=asked.whole or asked)
             again = partial(self._counter.desk.again, told.key)
             nudged = await self._one(nudge, listener, again)
             failure = nudged.result.failure

@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from contextvars import Context
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from orchcore.agents.invocation import Invocation
 from orchcore.agents.pricing import priced
@@ -25,6 +27,7 @@ from orchcore.execution.caching import asked_as
 from orchcore.execution.governor import Governor, Pass
 from orchcore.execution.limits import waiting, working
 from orchcore.execution.listening import LAST_LINES, Listening
+from orchcore.execution.shielding import finished
 from orchcore.execution.standing_in import closed_s, governor_of, scope_of
 from orchcore.journal.past import PastTurn
 from orchcore.results import LIMITS, Failure, FailureKind, FileState, Turn, TurnResult, Usage
@@ -42,7 +45,8 @@ class OneTurn:
         order: What is wanted.
         last: The last lines that agents of the attempt said, continued here.
         ensure_going_on: Raises ``CancelledError`` once no turn may begin any more.
-        may_wait: Whether it waits where its account is closed, or comes to that.
+        may_wait_s: So long it may wait while its account is closed.
+        waited_s: How long it did.
     """
 
     office: Office
@@ -50,26 +54,29 @@ class OneTurn:
     order: Order
     last: list[str]
     ensure_going_on: Callable[[], None]
-    may_wait: bool = True
+    may_wait_s: float = float("inf")
+    waited_s: float = 0.0
     _over: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
     _failure: Failure | None = None
     _entered: Pass | None = None
     _told_until: float | None = None
+    _waits_since: float | None = None
 
     async def run(self) -> Told:
         """What it came to; its own failure is in the result, not raised."""
         scope = scope_of(self.office, self.order.choice)
         while True:
-            if not self.may_wait and (left_s := self.closed_s) > 0:
-                failure = Failure("rate_limited", "its account is closed", left_s)
+            try:
+                with waiting():
+                    await self._until_continued()
+                    entered = await self._governor.enter(scope, self._tell_wait)
+            except _ClosedError as error:
+                failure = Failure("rate_limited", "its account is closed", error.left_s)
                 return self._not_begun(failure)
-            with waiting():
-                await self._until_continued()
-                entered = await self._governor.enter(scope, self._tell_wait)
             well = False
             try:
                 told = await self._admitted(entered)
-                well = told is not None and told.result.failure is None
+                well = told is not None and _is_answer(told.result.failure)
             finally:
                 self._governor.leave(entered, well=well)
             if told is not None:
@@ -101,11 +108,18 @@ class OneTurn:
         return governor_of(self.office, self.order.choice)
 
     def _tell_wait(self, seconds: float) -> None:
-        until = self.office.around.clock.unix() + seconds
+        clock = self.office.around.clock
+        if self._waits_since is None:
+            self._waits_since = clock.boot() - self.waited_s
+        self.waited_s = clock.boot() - self._waits_since
+        if self.waited_s + seconds > self.may_wait_s:
+            raise _ClosedError(seconds)
+        self.waited_s += seconds
+        until = clock.unix() + seconds
         if self._told_until is None or abs(until - self._told_until) > 1:
             self._told_until = until
             told = (self.attempt.node, self.order.choice.name, until)
-            self.office.journalist.say(LimitAwaited(time.time(), *told))
+            self.office.journalist.say(LimitAwaited(clock.unix(), *told))
 
     async def _admitted(self, entered: Pass) -> Told | None:
         """What it came to; ``None`` if the account was closed while it waited for a slot."""
@@ -149,9 +163,12 @@ class OneTurn:
         answer: str | None = None
         if result.failure is None:
             result, answer = order.asked.read(result)
-        booked_usd = None
-        if held is not None:
-            booked_usd = await self.office.treasury.settle(held, result.cost_usd)
+        booked_usd, answered = None, _is_answer(result.failure)
+        if held is None:
+            await self.office.treasury.book(self._claim(), result.cost_usd)
+        else:
+            told = (held, result.cost_usd)
+            booked_usd = await self.office.treasury.settle(*told, answered=answered)
         self._book(result, simulated=simulated)
         for warning in result.warnings:
             self.office.journalist.warn(warning, attempt.node)
@@ -172,11 +189,12 @@ class OneTurn:
             result.warnings,
             salvaged,
             booked_usd,
-            await self._files() if result.failure is None else None,
+            await self._files() if answered else None,
         )
         await self.office.journalist.commit(over)
         self.office.memory.keep(begun, over)
-        self.office.files.add(PastTurn(begun, over))
+        if answered:
+            self.office.files.add(PastTurn(begun, over))
         turn = turn_of(result, Path(begun.folder), simulated=simulated)
         return Told(result, turn, begun.key, order.choice)
 
@@ -187,11 +205,7 @@ class OneTurn:
         invocation = invocation_of(choice, order.asked, folder, folders.sessions)
         before = office.memory.before(order.key, await self._files())
         started = self._started(invocation, before)
-        attempt.spent.folder = str(folder)
-        office.preparations.begin(choice)
-        if choice.permission != "read-only":
-            attempt.moved.append(choice.cwd)
-            attempt.spent.edited = True
+        self._begin(folder, held)
         began = time.monotonic()
         try:
             # durable before the launch: else nobody knew of it after a crash
@@ -205,7 +219,26 @@ class OneTurn:
             raise
         finally:
             office.accounts.begun(choice.account)
-        return await self.end(started, self._judged(result), began, held)
+        return await self._ended(self.end(started, self._judged(result), began, held))
+
+    async def _ended(self, end: Coroutine[Any, Any, Told]) -> Told:
+        """Whatever is cancelled now: the turn was paid, so it is recorded."""
+        loop = asyncio.get_running_loop()
+        ending = loop.create_task(end, name=f"end of {self.order.name}", context=Context())
+        cancelled = await finished(ending)
+        if cancelled is not None:
+            raise cancelled
+        return ending.result()
+
+    def _begin(self, folder: Path, held: Held) -> None:
+        """From now on it may cost something, and change something."""
+        choice, attempt = self.order.choice, self.attempt
+        attempt.spent.folder = str(folder)
+        self.office.preparations.begin(choice)
+        if choice.permission != "read-only":
+            attempt.moved.append(choice.cwd)
+            attempt.spent.uncached = True
+        held.begun = True
 
     async def _result(self, invocation: Invocation, held: Held) -> TurnResult:
         """What the runner makes of it, unless it is ended because it costs too much."""
@@ -326,6 +359,24 @@ class OneTurn:
         else:
             spent.priced += 1
             spent.cost_usd += result.cost_usd
+
+
+class _ClosedError(Exception):
+    """The account is closed for *left_s*, which is more than the turn may wait."""
+
+    def __init__(self, left_s: float) -> None:
+        super().__init__()
+        self.left_s = left_s
+
+
+_ANSWERS = frozenset[FailureKind](
+    {"invalid_output", "turn_limit", "output_limit", "refused", "permission_denied", "empty_output"}
+)
+"""Failures of turns whose account did answer."""
+
+
+def _is_answer(failure: Failure | None) -> bool:
+    return failure is None or failure.kind in _ANSWERS
 
 
 def lifted(failure: Failure) -> bool:

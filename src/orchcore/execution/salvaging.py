@@ -50,11 +50,11 @@ class _Ear:
 
 def salvaged(adapter: Adapter, invocation: Invocation) -> Salvaged:
     """Reads the transcript in the folder of *invocation*, as the turn itself would have."""
-    parser = adapter.parser(invocation)
     ear = _Ear()
     lines = LineSplitter(invocation.limits.line_limit_bytes)
     try:
         with (invocation.folder / "stdout.jsonl").open("rb") as file:
+            parser = adapter.parser(invocation)
             while chunk := file.read(_CHUNK_BYTES):
                 for line in lines.feed(chunk):
                     for event in parser.parse(line):

@@ -60,8 +60,11 @@ class StandIns:
         return replace(book.choice(name, self.choice.options, None, None), cwd=self.choice.cwd)
 
     def asked(self, asked: Asked, name: str) -> Asked:
-        """What *name* is asked: a conversation that it does not know is told before."""
-        if name == self.choice.name or asked.resumed is None:
+        """What *name* is asked: all of it, and before that what was said in the conversation."""
+        if name == self.choice.name:
+            return asked
+        asked = asked.whole or asked
+        if asked.resumed is None:
             return asked
         said = "\n".join(_said(self.office.memory.conversation(asked.resumed.session_id)))
         prompt = _TAKEN_OVER.format(said=said, prompt=asked.prompt)

@@ -5,11 +5,13 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Protocol
 
 from orchcore.agents.pricing import priced
+from orchcore.errors import UsageError
 from orchcore.events import AgentEvent, TurnReused, TurnStarted
 from orchcore.execution.asking import Asked, Attempt, Office, Order, Resumed, Told, invocation_of
 from orchcore.execution.choosing import Choice
@@ -86,11 +88,13 @@ class TurnDesk:
         past = self._office.memory.turn(order.key)
         again = await self._body.lost(_edits(past))
         if past is not None and not again:
-            return self._reused(replace(order, choice=stand_ins.named(past.begun.agent)), past)
+            answerer = _named(stand_ins, past.begun.agent) or choice
+            return self._reused(replace(order, choice=answerer), past)
         cut = self._office.memory.cut(order.key)
-        if cut is not None and not again:
-            there = stand_ins.named(cut.agent), stand_ins.asked(asked, cut.agent)
-            return await self._after(replace(order, choice=there[0], asked=there[1]), cut)
+        who = None if cut is None or again else _named(stand_ins, cut.agent)
+        if cut is not None and who is not None:
+            told = stand_ins.asked(asked, cut.agent)
+            return await self._after(replace(order, choice=who, asked=told), cut)
         return await self._patiently(order)
 
     async def _after(self, order: Order, cut: TurnStarted) -> Told:
@@ -113,11 +117,13 @@ class TurnDesk:
         stand_ins = StandIns(self._office, order.choice)
         order = self._instead(order, stand_ins, first)
         while True:
-            turn = self._turn(order)
+            turn = self._turn(order, limit_s - waited_s)
             told = await turn.run()
+            waited_s += turn.waited_s
             failure = told.result.failure
             gone = failure is not None and failure.kind == "session_not_found"
             if gone and order.asked is not first:
+                first = stand_ins.asked(first, order.choice.name)
                 order = replace(order, name=self._name(), asked=first)
                 continue
             if failure is None or not (failure.kind == "rate_limited" or lifted(failure)):
@@ -126,10 +132,11 @@ class TurnDesk:
                 return told
             again = replace(order, name=self._name(), asked=_after_limit(order, told))
             order = self._instead(again, stand_ins, first)
-            waited_s += closed_s(self._office, order.choice)
-            if waited_s > limit_s:
+            left_s = closed_s(self._office, order.choice)
+            if waited_s + left_s > limit_s:
                 turn.give_up()
-                result = replace(told.result, failure=_too_long(failure, limit_s))
+                until = self._office.around.clock.unix() + left_s
+                result = replace(told.result, failure=_too_long(failure, until, limit_s))
                 return replace(told, result=result)
 
     def _instead(self, order: Order, stand_ins: StandIns, asked: Asked) -> Order:
@@ -145,9 +152,10 @@ class TurnDesk:
     def _name(self) -> str:
         return f"turn-{next(self._numbers)}"
 
-    def _turn(self, order: Order) -> OneTurn:
-        may_wait = not order.choice.options.fallback or closed_s(self._office, order.choice) > 0
-        around = (self._last, self._body.ensure_going_on, may_wait)
+    def _turn(self, order: Order, may_wait_s: float = 0.0) -> OneTurn:
+        if order.choice.options.fallback and not closed_s(self._office, order.choice):
+            may_wait_s = 0.0  # somebody else may be open by then
+        around = (self._last, self._body.ensure_going_on, may_wait_s)
         return OneTurn(self._office, self._attempt, order, *around)
 
     def _key(self, choice: Choice, asked: Asked) -> str:
@@ -167,7 +175,7 @@ class TurnDesk:
         attempt, over = self._attempt, past.over
         attempt.spent.simulated |= over.simulated
         attempt.spent.reused += 1
-        attempt.spent.edited |= past.begun.permission != "read-only"
+        attempt.spent.uncached = True
         attempt.spent.folder = past.begun.folder
         place = (attempt.node, attempt.number, order.name, order.choice.name, past.begun.folder)
         event = TurnReused(time.time(), *place, over.cost_usd, over.simulated)
@@ -196,6 +204,7 @@ class TurnDesk:
         begun = replace(cut, at=time.time(), marker="", turn=order.name)
         begun = replace(begun, node=attempt.node, attempt=attempt.number)
         attempt.spent.folder = cut.folder
+        attempt.spent.uncached = True
         self._office.journalist.say(begun)
         result = priced(result, order.choice.model, order.choice.prices)
         return await self._turn(order).end(begun, result, time.monotonic(), salvaged=True)
@@ -205,28 +214,40 @@ def _edits(past: PastTurn | None) -> tuple[PastTurn, ...]:
     return () if past is None or past.begun.permission == "read-only" else (past,)
 
 
-def _too_long(failure: Failure, limit_s: float) -> Failure:
-    detail = f"{failure.detail} (gave up waiting: rate_limit_max_wait={limit_s:g} s)"
+def _named(stand_ins: StandIns, name: str) -> Choice | None:
+    """The agent called *name*; ``None`` if it is not configured any more."""
+    try:
+        return stand_ins.named(name)
+    except UsageError:
+        return None
+
+
+def _too_long(failure: Failure, until: float, limit_s: float) -> Failure:
+    at = datetime.fromtimestamp(until, UTC).astimezone().strftime("%H:%M:%S")
+    told = f"limited until {at}, rate_limit_max_wait={limit_s:g} s is used up"
+    detail = f"{failure.detail} (gave up waiting: {told})"
     return replace(failure, kind="quota", detail=detail)
 
 
 def _after_limit(order: Order, told: Told) -> Asked:
     """What is asked after a limit: the same conversation goes on, where its CLI can."""
-    session_id, asked = told.result.session_id, order.asked
-    if session_id is None or not order.choice.adapter.capabilities.resume:
-        return asked
-    before = asked.resumed
-    spent = (Usage(0, 0, 0) if before is None else before.spent).plus(told.result.usage)
-    cwd = order.choice.cwd if before is None else before.cwd
-    chain = "" if before is None else before.chain
-    return replace(asked, prompt=AFTER_LIMIT, resumed=Resumed(session_id, False, cwd, spent, chain))
+    result, before = told.result, order.asked.resumed
+    spent = (Usage(0, 0, 0) if before is None else before.spent).plus(result.usage)
+    going_on = _in_session(order.choice, order.asked, result.session_id, AFTER_LIMIT, spent)
+    return going_on or order.asked
 
 
 def _going_on(choice: Choice, asked: Asked, found: Salvaged) -> Asked | None:
     """How to go on with a turn that was interrupted, in its own conversation, if its CLI can."""
-    if found.session_id is None or not choice.adapter.capabilities.resume:
+    spent = Usage() if asked.resumed is None else asked.resumed.spent
+    return _in_session(choice, asked, found.session_id, GO_ON, spent)
+
+
+def _in_session(
+    choice: Choice, asked: Asked, session_id: str | None, prompt: str, spent: Usage
+) -> Asked | None:
+    if session_id is None or not choice.adapter.capabilities.resume:
         return None
-    before = asked.resumed
-    spent = Usage() if before is None else before.spent
-    cwd = choice.cwd if before is None else before.cwd
-    return replace(asked, prompt=GO_ON, resumed=Resumed(found.session_id, cwd=cwd, spent=spent))
+    cwd = choice.cwd if asked.resumed is None else asked.resumed.cwd
+    resumed = Resumed(session_id, cwd=cwd, spent=spent)
+    return replace(asked, prompt=prompt, resumed=resumed, whole=asked.whole or asked)

@@ -22,7 +22,7 @@ LARGEST_FILE_BYTES = 64 * 2**20
 """Larger files are not kept."""
 MOST_BYTES, MOST_FILES = 2**30, 20_000
 """A folder in which more has changed since the last commit is not kept."""
-LONGEST_S = 20.0
+LONGEST_S = 10.0
 """Nor one at which git looks for longer."""
 
 _SETTINGS = {
@@ -97,8 +97,8 @@ class FileStates:
         if cwd in self._refused:
             raise NoStateError(self._refused[cwd])
         try:
-            with anyio.fail_after(LONGEST_S):
-                async with self._one:
+            async with self._one:
+                with anyio.fail_after(LONGEST_S):
                     store = await self._store(cwd)
                     return FileState(str(store.root), await _written(store))
         except TimeoutError:

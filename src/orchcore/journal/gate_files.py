@@ -90,7 +90,9 @@ _STATE = TypeAdapter(GateState)
 
 
 class GateFiles:
-    """Keeps them in *folder*, private. What cannot be read or written counts as open.
+    """Keeps them in *folder*, private. What cannot be read counts as open.
+
+    What cannot be written is kept in this process: a limit holds at least for its own run.
 
     Args:
         folder: Made when it is needed.
@@ -98,9 +100,12 @@ class GateFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._unwritten: dict[str, GateState] = {}
 
     def read(self, account: str) -> GateState:
         """What is known of *account* now."""
+        if account in self._unwritten:
+            return self._unwritten[account]
         try:
             return _STATE.validate_json(self._path(account).read_bytes())
         except (OSError, ValidationError):
@@ -111,8 +116,10 @@ class GateFiles:
         path = self._path(account)
         with self._locked(path):
             state = change(self.read(account))
+            self._unwritten[account] = state
             with suppress(OSError):
                 replace_file(path, _STATE.dump_json(state))
+                del self._unwritten[account]
         return state
 
     def _path(self, account: str) -> Path:
