@@ -231,7 +231,7 @@ class RunningBody:
         place, key = self._place(step, args, filled)
         began = self._begin("step", step.name, step.name, key)
         known = self._known(key, None)
-        kept = None if known is None else kept_value(step, known)
+        kept = None if known is None else kept_value(step, known, self._scene.plan.folder)
         again = await self.lost(self._scene.office.memory.edits(key))
         if known is not None and kept is not None and not again:
             self._end(began, None, value=known.value, reused=True, digest=known.digest)
@@ -241,7 +241,8 @@ class RunningBody:
         except BaseException as error:
             self._end(began, failure_of(error))
             raise
-        self._end(began, None, value=stored(value, None), digest=digest_or_nothing(value))
+        digest = digest_or_nothing(value, self._scene.plan.folder)
+        self._end(began, None, value=stored(value, None), digest=digest)
         return value
 
     def _place(
@@ -250,7 +251,7 @@ class RunningBody:
         """The scope of a step that is called like this, and the key of what it gives."""
         scope = SCOPE.get()
         try:
-            digest = value_digest([list(args), dict(kwargs)])
+            digest = value_digest([list(args), dict(kwargs)], self._scene.plan.folder)
         except NoDigestError:
             return f"{scope.name}/{step.name}#{self._paths[step.name] + 1}", ""
         place = scope.key({"step": step.name, "args": digest}).digest

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -52,6 +53,7 @@ class Gatekeeper:
         around: Who can be asked, and where answers were left.
         journalist: Told questions and answers.
         memory: Answers of earlier processes.
+        project: Where relative paths begin.
 
     Attributes:
         revise: Has a value revised; set by who can.
@@ -59,11 +61,14 @@ class Gatekeeper:
 
     revise: Revise
 
-    def __init__(self, around: Surroundings, journalist: Journalist, memory: Memory) -> None:
+    def __init__(
+        self, around: Surroundings, journalist: Journalist, memory: Memory, project: Path
+    ) -> None:
         self._around = around
         self._journalist = journalist
         self._memory = memory
         self._one = asyncio.Lock()
+        self._project = project
         self._heeded: dict[str, float] = {}
 
     async def ask(self, cell: Cell, value: object) -> Ending:
@@ -107,7 +112,7 @@ class Gatekeeper:
         gate = cast("Approval", cell.node.declared)
         shown = pretty(value, None)
         try:
-            digest = value_digest(value)
+            digest = value_digest(value, self._project)
         except NoDigestError:
             shown, digest = None, ""
         if shown is None:

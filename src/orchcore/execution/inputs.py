@@ -7,6 +7,7 @@ instances there are, ``own`` waits for what one instance alone needs.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from orchcore.collection.reach import conversations, roots
@@ -58,10 +59,12 @@ class InputDesk:
     Args:
         resolver: Evaluates sources.
         opened: The run's resources.
+        project: Where relative paths begin.
     """
 
-    def __init__(self, resolver: Resolver, opened: Opened) -> None:
+    def __init__(self, resolver: Resolver, opened: Opened, project: Path) -> None:
         self._resolver = resolver
+        self._project = project
         self._opened = opened
 
     async def shared(self, node: PlannedNode) -> dict[str, object] | Missing:
@@ -129,7 +132,7 @@ class InputDesk:
                 elif element.label:
                     named.append(element.label)
                 else:
-                    others.append(_by_value(listed[pick], element.position))
+                    others.append(_by_value(listed[pick], element.position, self._project))
             own = [*named, *others] if fan.cross else named or others or [shape.label]
             identity = ",".join(own)
             seen[identity] += 1
@@ -196,9 +199,9 @@ def _source(edge: object) -> object:
     return edge.source if isinstance(edge, Use | Maybe | Each) else None
 
 
-def _by_value(value: object, position: int) -> str:
+def _by_value(value: object, position: int, project: Path) -> str:
     try:
-        return value_digest(value)
+        return value_digest(value, project)
     except NoDigestError:
         return str(position)
 

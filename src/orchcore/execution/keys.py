@@ -55,17 +55,21 @@ def text_digest(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def value_digest(value: object) -> str:
+def value_digest(value: object, project: Path) -> str:
     """A digest of *value*; equal for equal values in any process.
 
     A file's content counts, not only its name. What is secret does not: a new password is no
     other task.
 
+    Args:
+        value: Anything.
+        project: Where relative paths begin.
+
     Raises:
         NoDigestError: There is none.
     """
     try:
-        return text_digest(_canonical(value))
+        return text_digest(_Writing(project).told(value))
     except NoDigestError:
         raise
     except RAISED as error:  # the user's properties and serializers may raise anything
@@ -94,39 +98,54 @@ def agent_digest(choice: Choice, project: Path) -> str:
     return text_digest(json.dumps(parts, sort_keys=True, default=str))
 
 
-def _canonical(value: object) -> str:
-    for kinds, write in _WRITERS:
-        if isinstance(value, kinds):
-            return write(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return _of_fields(value, [one.name for one in fields(value)])
-    return _as_json(value)
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """Writes values as texts that are equal for equal ones.
+
+    Attributes:
+        project: Where relative paths begin.
+    """
+
+    project: Path
+
+    def told(self, value: object) -> str:
+        """*value* as a text."""
+        for kinds, write in _WRITERS:
+            if isinstance(value, kinds):
+                return write(self, value)
+        if is_dataclass(value) and not isinstance(value, type):
+            return self.fields(value, [one.name for one in fields(value)])
+        return _as_json(value)
+
+    def fields(self, value: object, names: Iterable[str]) -> str:
+        """An object by its fields."""
+        inner = (f"{name}={self.told(getattr(value, name))}" for name in names)
+        return f"{type(value).__qualname__}({','.join(inner)})"
+
+    def model(self, value: BaseModel) -> str:
+        """A model, with what it was given beside its fields."""
+        return f"{self.fields(value, [*type(value).model_fields])}{self.told(value.model_extra)}"
+
+    def mapping(self, value: Mapping[object, object]) -> str:
+        """A mapping, in no order."""
+        items = sorted(f"{self.told(key)}:{self.told(item)}" for key, item in value.items())
+        return f"{{{','.join(items)}}}"
+
+    def items(self, value: Iterable[object]) -> list[str]:
+        """Every item."""
+        return [self.told(item) for item in value]
 
 
-def _of_fields(value: object, names: Iterable[str]) -> str:
-    inner = (f"{name}={_canonical(getattr(value, name))}" for name in names)
-    return f"{type(value).__qualname__}({','.join(inner)})"
-
-
-def _of_model(value: BaseModel) -> str:
-    return _of_fields(value, [*type(value).model_fields])
-
-
-def _of_mapping(value: Mapping[object, object]) -> str:
-    items = sorted(f"{_canonical(key)}:{_canonical(item)}" for key, item in value.items())
-    return f"{{{','.join(items)}}}"
-
-
-_WRITERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
-    (Enum, lambda value: f"{type(value).__qualname__}.{value.name}"),
-    ((str, int, float, type(None)), json.dumps),
-    (bytes, bytes.hex),
-    (PurePath, lambda value: f"path {value} {_content(Path(value))}"),
-    (SessionRef, lambda value: f"session {value.agent} {value.session_id} {value.chain}"),
-    ((list, tuple), lambda value: f"[{','.join(map(_canonical, value))}]"),
-    ((set, frozenset), lambda value: f"{{{','.join(sorted(map(_canonical, value)))}}}"),
-    (dict, _of_mapping),
-    (BaseModel, _of_model),
+_WRITERS: tuple[tuple[type | tuple[type, ...], Callable[[_Writing, Any], str]], ...] = (
+    (Enum, lambda _, value: f"{type(value).__qualname__}.{value.name}"),
+    ((str, int, float, type(None)), lambda _, value: json.dumps(value)),
+    (bytes, lambda _, value: f"bytes {value.hex()}"),
+    (PurePath, lambda told, value: f"path {value} {_content(told.project / value)}"),
+    (SessionRef, lambda _, value: f"session {value.agent} {value.session_id} {value.chain}"),
+    ((list, tuple), lambda told, value: f"[{','.join(told.items(value))}]"),
+    ((set, frozenset), lambda told, value: f"{{{','.join(sorted(told.items(value)))}}}"),
+    (dict, _Writing.mapping),
+    (BaseModel, _Writing.model),
 )
 """How values are written, by type; the first that fits."""
 

@@ -75,7 +75,7 @@ class Reuse:
         if not ending.gave or not key.digest:
             return ending
         try:
-            beside = {GIVES: value_digest(ending.value)}
+            beside = {GIVES: value_digest(ending.value, self._plan.folder)}
         except NoDigestError:
             return ending
         if cell.node.role == "agent":
@@ -99,7 +99,7 @@ class Reuse:
             return None
         try:
             value = TypeAdapter[Any](cell.node.returns).validate_json(kept.value)
-            same = value_digest(value) == kept.key_parts.get(GIVES)
+            same = value_digest(value, self._plan.folder) == kept.key_parts.get(GIVES)
         except RAISED:  # the user's types may raise anything
             same, value = False, None
         if not same:  # of another type, or a file that has changed
@@ -119,7 +119,7 @@ class Reuse:
     def _inputs(self, node: PlannedNode, values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         for name, value in values.items():
             try:
-                yield f"input {_shown(name)}", value_digest(value)
+                yield f"input {_shown(name)}", value_digest(value, self._plan.folder)
             except NoDigestError as error:
                 raise NoDigestError(f"{_shown(name)} is a {error}") from None
         for wire in node.wires:

@@ -146,7 +146,7 @@ class _Run:
         self.janitor = Janitor(self.journalist.warn, self.opened.patience)
         reuse = Reuse(plan, book, memory, office.cache)
         self.scene = Scene(plan, office, self.opened, self.janitor, control, reuse)
-        self.gatekeeper = Gatekeeper(around, self.journalist, memory)
+        self.gatekeeper = Gatekeeper(around, self.journalist, memory, plan.folder)
         self.scheduler = Scheduler(plan, self.scene, self.gatekeeper, around.fail_limit)
 
     def begin(self) -> None:

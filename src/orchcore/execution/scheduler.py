@@ -58,7 +58,7 @@ class Scheduler:
         self._tasks: dict[asyncio.Task[None], None] = {}  # in their order, also when all are ended
         self.cells = {node.declared: _cell(node) for node in plan.nodes}
         self._resolver = Resolver(self.cells, plan.parameters)
-        self._inputs = InputDesk(self._resolver, scene.opened)
+        self._inputs = InputDesk(self._resolver, scene.opened, plan.folder)
 
     async def run(self) -> None:
         """Returns when every node has ended; each cell then says how."""

@@ -38,15 +38,15 @@ def recorded(done: Completed) -> str | None:
         return None
 
 
-def digest_or_nothing(value: object) -> str:
+def digest_or_nothing(value: object, project: Path) -> str:
     """The digest of *value*; empty if it has none."""
     try:
-        return value_digest(value)
+        return value_digest(value, project)
     except NoDigestError:
         return ""
 
 
-def kept_value(step: Callee, known: SubStepEnded) -> Value | None:
+def kept_value(step: Callee, known: SubStepEnded, project: Path) -> Value | None:
     """What *step* gave before; ``None`` if it cannot be read back as it was."""
     returns: Any = hints(step.spec.fn).get("return")
     if returns is None or known.value is None or not known.digest:
@@ -55,7 +55,7 @@ def kept_value(step: Callee, known: SubStepEnded) -> Value | None:
         value: object = TypeAdapter[Any](returns).validate_json(known.value)
     except RAISED:
         return None
-    return Value(value) if digest_or_nothing(value) == known.digest else None
+    return Value(value) if digest_or_nothing(value, project) == known.digest else None
 
 
 def overlap(cwd: Path | None, moved: Path) -> bool:
