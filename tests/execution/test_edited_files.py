@@ -1,5 +1,6 @@
 """An answer of a turn that could edit is used again only with what it had changed."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -281,3 +282,105 @@ async def test_without_git(project: Project, monkeypatch: pytest.MonkeyPatch) ->
     (warning,) = [event.text for event in done.of(Warned) if "cannot be put back" in event.text]
     assert "git cannot be run" in warning
     assert (await project.go()).exit_code == 0
+
+
+async def test_nothing_is_put_where_a_person_has_put_something_else(project: Project) -> None:
+    """A folder where a file was, a file where a folder was, a file that git ignores."""
+    project.edits = {"implement": {"one": "agent's", "nd/two": "agent's", "local.cfg": "agent's"}}
+    await project.go(fails="review")
+    shutil.rmtree(project.folder / "nd")
+    (project.folder / "one").unlink()
+    (project.folder / "one").mkdir()
+    project.change("one/mine", "person's")
+    project.change("nd", "person's")
+    project.change(".gitignore", "local.cfg")
+    project.change("local.cfg", "person's")
+    done = await project.go()
+    assert (put_back(done), done.exit_code) == ([], 0)
+    assert project.read("one/mine", "nd", "local.cfg") == ["person's"] * 3
+
+
+async def test_what_the_run_itself_undid_is_no_loss(project: Project) -> None:
+    """Between two turns of it, and before its end."""
+    body = """
+    from pathlib import Path
+
+    @agent(permission="edit")
+    async def implement(ai: Agent, folder: Path = param(Path("{folder}"))) -> str:
+        await ai.ask("implement")
+        (folder / "new/a.py").unlink()
+        said = await ai.ask("polish")
+        (folder / "old.py").unlink()
+        return said
+
+    @agent
+    async def review(ai: Agent, changes: str = use(implement)) -> str:
+        return await ai.ask(f"review {changes}")
+    """.replace("{folder}", str(project.folder))
+    await project.go(body, fails="review")
+    done = await project.go(body)
+    assert (put_back(done), done.states["implement"]) == ([], "reused")
+    assert project.read(*NAMES) == [None, None, None]
+
+
+async def test_files_are_kept_as_they_are(project: Project) -> None:
+    """Whatever git would make of them: line ends, filters."""
+    if not (project.folder / ".git").exists():
+        pytest.skip("only a repository has attributes")
+    project.change(".gitattributes", "*.txt text\n*.big filter=up\n")
+    project.change("a.big", "big\n")
+    project.change("a.txt", "one\n")
+    await asyncio.to_thread(
+        subprocess.run,
+        "git config filter.up.clean 'tr a-z A-Z'; git config filter.up.smudge 'tr A-Z a-z';"
+        "git add -A; git -c user.name=x -c user.email=x@example.org commit -q -m y; rm a.big;"
+        "git checkout -q a.big",
+        shell=True,
+        cwd=project.folder,
+        check=True,
+    )
+    project.edits = {"implement": {"a.big": "Changed\n", "a.txt": "two\r\nthree\n"}}
+    await project.go(fails="review")
+    project.git("checkout -q a.big a.txt")
+    done = await project.go()
+    assert (len(put_back(done)), done.exit_code) == (1, 0)
+    assert (project.folder / "a.big").read_bytes() == b"Changed\n"
+    assert (project.folder / "a.txt").read_bytes() == b"two\r\nthree\n"
+    project.git("diff --cached --quiet")
+
+
+async def test_a_turn_whose_answer_was_not_valid_counts_too(project: Project) -> None:
+    """What it changed is kept with it."""
+    body = """
+    class Plan(BaseModel):
+        steps: list[str]
+
+    @agent(permission="edit")
+    async def implement(ai: Agent) -> Plan:
+        return await ai.ask("implement", Plan)
+
+    @agent
+    async def review(ai: Agent, plan: Plan = use(implement)) -> str:
+        return await ai.ask("review")
+    """
+    answers = ["none", '{"steps": []}']
+
+    def script(asked: Invocation) -> TurnResult:
+        if "review" in asked.prompt:
+            return failed("auth")
+        if len(answers) == 2:
+            project.change("old.py", "changed")
+        return replied(answers.pop(0))
+
+    first = await Rehearsal(
+        orchfile=written(project.folder, body),
+        folder=project.kept,
+        runner=ScriptedRunner(script),
+        request=Request(agent="scripted"),
+        files=FileStates(project.kept / "files", dict(os.environ)),
+    ).run()
+    assert first.states["implement"] == "passed"
+    project._events += first.events
+    project.change("old.py", "old")
+    await project.go(body)
+    assert project.read("old.py") == ["changed"]

@@ -18,7 +18,7 @@ from orchcore.events.turns import (
     TurnReused,
     TurnStarted,
 )
-from orchcore.results import Failure, NodeState, SessionRef
+from orchcore.results import Failure, FileState, NodeState, SessionRef
 
 SCHEMA_VERSION = 1
 
@@ -255,6 +255,7 @@ class RunEnded:
         cost_usd: What the priced turns cost together.
         faults: What went wrong and is no node's state, one line each: a person said no, a
             resource did not close.
+        files: What the files are where agents could edit, as far as they are kept.
     """
 
     at: float
@@ -267,6 +268,7 @@ class RunEnded:
     unpriced_turns: int = 0
     simulated: bool = False
     faults: tuple[str, ...] = ()
+    files: tuple[FileState, ...] = ()
     kind: Literal["run_ended"] = "run_ended"
 
 

@@ -17,7 +17,7 @@ from orchcore.events import AttemptStarted, Queued, RetryScheduled
 from orchcore.execution.abilities import FORK, RESUME
 from orchcore.execution.asking import Attempt, Resumed
 from orchcore.execution.attempt_failures import failure_of, frames_of, skip_in
-from orchcore.execution.bodies import RunningBody, Scene
+from orchcore.execution.bodies import RunningBody
 from orchcore.execution.control import Interrupted
 from orchcore.execution.endings import Ending, Missing
 from orchcore.execution.halting import HaltError, Halting
@@ -28,6 +28,7 @@ from orchcore.execution.memory import SCOPE, Scope
 from orchcore.execution.opening import Opened
 from orchcore.execution.resolving import Cell
 from orchcore.execution.retrying import next_try
+from orchcore.execution.scene import Scene
 from orchcore.execution.shielding import cut_short, finished
 from orchcore.execution.storing import brief, stored
 from orchcore.execution.supervising import supervised

@@ -8,7 +8,7 @@ from collections import Counter as Tally
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -20,21 +20,19 @@ from orchcore.declarations.edges import UNSET, Marker, Param
 from orchcore.declarations.nodes import Callee
 from orchcore.errors import OrchcoreError, Problem
 from orchcore.events import SubStepEnded, SubStepStarted
-from orchcore.execution.asking import Attempt, Office
+from orchcore.execution.asking import Attempt
 from orchcore.execution.attempt_failures import failure_of
 from orchcore.execution.commanding import last_lines, program_name, unchecked
-from orchcore.execution.control import Control
 from orchcore.execution.endings import Missing
 from orchcore.execution.halting import HaltError, lost
 from orchcore.execution.handle import Conversation, Counter
-from orchcore.execution.janitor import Janitor
 from orchcore.execution.keys import Key, NoDigestError, value_digest
 from orchcore.execution.limits import Deadline, waiting, working
 from orchcore.execution.memory import SCOPE, Scope
 from orchcore.execution.opening import IN_RESOURCE, Opened
 from orchcore.execution.resolving import Cell
 from orchcore.execution.retrying import next_try
-from orchcore.execution.reusing import Reuse
+from orchcore.execution.scene import Scene
 from orchcore.execution.storing import stored
 from orchcore.execution.substeps import (
     COMPLETED,
@@ -49,31 +47,9 @@ from orchcore.execution.supervising import supervised
 from orchcore.execution.turns import TurnDesk
 from orchcore.journal.past import PastTurn
 from orchcore.planning.fingerprint import fingerprint
-from orchcore.planning.plan import NodeOptions, Plan
+from orchcore.planning.plan import NodeOptions
 from orchcore.planning.wiring import is_resource_edge, wires
 from orchcore.results import Completed, Failure, TurnFailed
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What all bodies of a run share.
-
-    Attributes:
-        plan: For parameters and the options of steps.
-        office: Turns and commands.
-        opened: The run's resources.
-        janitor: Ends bodies that are cut, and tasks that they forget.
-        control: Says whether the run is to end.
-        reuse: Finds results that need not be made again.
-    """
-
-    plan: Plan
-    office: Office
-    opened: Opened
-    janitor: Janitor
-    control: Control
-    reuse: Reuse
-
 
 _STEP: ContextVar[NodeOptions | None] = ContextVar("orchcore_step", default=None)
 """Options of the step that runs here; ``None`` in the body itself."""
@@ -154,13 +130,22 @@ class RunningBody:
             HaltError: It is gone, and nobody has decided what then.
         """
         why = None if self._anew else await lost(self._scene.office, edits)
+        if why is not None:
+            self.halt(why)
+        return self._anew
+
+    def halt(self, why: str) -> None:
+        """Goes on only if a person has said that it runs once more; then all its turns do.
+
+        Raises:
+            HaltError: Nobody has.
+        """
         ruling = self._scene.office.around.rulings.get(self.node_id)
-        if why is not None and (ruling is None or not ruling.rerun):
+        if ruling is None or not ruling.rerun:
             error = HaltError(why)
             self.broken(error)
             raise error
-        self._anew |= why is not None
-        return self._anew
+        self._anew = True
 
     def ensure_going_on(self) -> None:
         """Nothing new starts once the run is to end, but what a tear-down needs.
@@ -260,7 +245,8 @@ class RunningBody:
 
     def _known(self, key: str, cwd: Path | None) -> SubStepEnded | None:
         """What the same step or command gave before; of a command, unless files have changed."""
-        if not key or any(overlap(cwd, moved) for moved in self._attempt.moved):
+        changed = (*self._attempt.moved, *self._scene.office.files.restored)
+        if not key or any(overlap(cwd, moved) for moved in changed):
             return None
         known = self._scene.office.memory.step(key)
         return None if known is None or known.value is None else known

@@ -1,18 +1,24 @@
 """What agents made of the files: whether it is still there, and how it comes back if it is not.
 
-An answer of a turn that could edit is worth something only with what it changed. A file counts as
-gone if it is missing, or as it was before a turn that changed it; what anybody made of it since
-counts as meant.
+An answer of a turn that could edit is worth something only with what it changed. Files are looked
+at before and after each such turn, and when a process ends. A file counts as gone if it is missing,
+or as it was at a look before the last one; what anybody made of it or in its place since counts as
+meant, and so does what the run itself made of it.
 """
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from orchcore.journal.file_states import FileStates, NoStateError
-from orchcore.journal.past import PastTurn
+from orchcore.journal.past import Past, PastTurn
 from orchcore.results import FileState
+
+type Changes = Mapping[str, tuple[str | None, str | None]]
+"""What a file was and became, by its path."""
 
 _NAMED = 3
 
@@ -44,8 +50,8 @@ class _Wanted:
 
     Attributes:
         entry: Its mode and content; ``None``: it should not be there.
-        state: The last state of a turn that changed it.
-        before: All that it was before one.
+        state: The last state in which it had changed.
+        before: All that it was before.
     """
 
     entry: str | None
@@ -58,16 +64,20 @@ class EditedFiles:
 
     Args:
         states: Keeps them; ``None``: nobody does.
-        edits: Turns of earlier processes, in the order of their ends.
+        past: What earlier processes left.
         warn: Told what a person should know.
+
+    Attributes:
+        restored: Where something was put back: what commands told of it before is not so any more.
     """
 
-    def __init__(
-        self, states: FileStates | None, edits: Iterable[PastTurn], warn: Callable[[str], None]
-    ) -> None:
+    def __init__(self, states: FileStates | None, past: Past, warn: Callable[[str], None]) -> None:
         self._states = states
-        self._edits = list(edits)
+        self._edits = list(past.edits)
+        self._looks = list(past.looks)
+        self._changes: dict[tuple[FileState, FileState], Changes] = {}
         self._warn = warn
+        self.restored: list[Path] = []
         self._warned: set[str] = set()
 
     async def now(self, cwd: Path) -> FileState | None:
@@ -87,6 +97,12 @@ class EditedFiles:
         """*turn* has just answered."""
         if turn.begun.permission != "read-only":
             self._edits.append(turn)
+
+    async def last_look(self) -> tuple[FileState, ...]:
+        """What the files are now wherever a turn of the run could edit."""
+        places = {_root(turn): Path(turn.begun.cwd) for turn in self._edits if _root(turn)}
+        found = [await self.now(cwd) for cwd in places.values() if _is_there(str(cwd))]
+        return tuple(state for state in found if state is not None)
 
     async def gone(self, turns: Iterable[PastTurn]) -> Gone | None:
         """What is not there any more of what *turns* changed; ``None`` if all is."""
@@ -113,6 +129,7 @@ class EditedFiles:
                 await self._states.put(state, paths)
         except NoStateError as error:
             return f"what it changed is gone, and cannot be put back: {gone} ({error})"
+        self.restored += [Path(state.root) for state in gone.paths]
         self._warn(f"put back what an agent had changed: {gone}")
         return None
 
@@ -123,33 +140,60 @@ class EditedFiles:
         if self._states is None:
             return paths
         now = await self._states.taken(Path(turns[0].begun.cwd))
-        last = next(turn.over.files for turn in reversed(self._edits) if _root(turn) == root)
-        if now == last:
+        looks = self._looks_at(root)
+        if now == looks[-1]:
             return paths
         there = await self._states.entries(now)
-        for path, wanted in (await self._wanted(self._states, root, turns)).items():
+        for path, wanted in (await self._wanted(looks, turns)).items():
             entry = there.get(path)
-            if entry != wanted.entry and (entry is None or entry in wanted.before):
+            gone = entry in wanted.before
+            if entry is None:
+                gone = not _is_taken(Path(root), path)
+            if gone and entry != wanted.entry:
                 paths.setdefault(wanted.state, []).append(path)
         return paths
 
+    def _looks_at(self, root: str) -> list[FileState]:
+        """What was seen of the files below *root*, in order."""
+        looks = [look for look in self._looks if look[1].root == root]
+        events = [event for turn in self._edits for event in (turn.begun, turn.over)]
+        looks += [
+            (event.at, event.files)
+            for event in events
+            if event.files is not None and event.files.root == root
+        ]
+        return [state for _, state in sorted(looks, key=lambda look: look[0])]
+
     async def _wanted(
-        self, states: FileStates, root: str, turns: Iterable[PastTurn]
+        self, looks: Sequence[FileState], turns: Iterable[PastTurn]
     ) -> Mapping[str, _Wanted]:
-        """How the files should be that *turns* changed below *root*."""
-        asked = {turn.begun.key for turn in turns}
+        """How the files should be that *turns* changed."""
         wanted: dict[str, _Wanted] = {}
-        paths: set[str] = set()
-        for turn in self._edits:
-            before, after = turn.begun.files, turn.over.files
-            if _root(turn) != root or before is None or after is None:
-                continue
-            for path, (was, now) in (await states.changes(before, after)).items():
+        for before, after in pairwise(looks):
+            for path, (was, now) in (await self._between(before, after)).items():
                 known = wanted[path].before if path in wanted else set[str | None]()
                 wanted[path] = _Wanted(now, after, {*known, was} - {now})
-                if turn.begun.key in asked:
-                    paths.add(path)
+        paths: set[str] = set()
+        for turn in turns:
+            if turn.begun.files is not None and turn.over.files is not None:
+                paths |= (await self._between(turn.begun.files, turn.over.files)).keys()
         return {path: one for path, one in wanted.items() if path in paths}
+
+    async def _between(self, before: FileState, after: FileState) -> Changes:
+        if before == after or self._states is None:
+            return {}
+        if (before, after) not in self._changes:
+            self._changes[before, after] = await self._states.changes(before, after)
+        return self._changes[before, after]
+
+
+def _is_taken(root: Path, path: str) -> bool:
+    """Whether something stands where *path* would be, or in its way: a person's, so it stays."""
+    place = root / path
+    for above in place.relative_to(root).parents:
+        if not (root / above).is_dir() or (root / above).is_symlink():
+            return os.path.lexists(root / above) and above != Path()
+    return os.path.lexists(place)
 
 
 def _is_there(folder: str) -> bool:

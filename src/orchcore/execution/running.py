@@ -10,7 +10,6 @@ from typing import Any
 from orchcore.declarations.edges import UNSET
 from orchcore.events import NodeDrawn, RunEnded, RunStarted, StopRequested
 from orchcore.execution.asking import Office
-from orchcore.execution.bodies import Scene
 from orchcore.execution.budget import Treasury
 from orchcore.execution.caching import Cache
 from orchcore.execution.choosing import AgentBook
@@ -31,13 +30,14 @@ from orchcore.execution.ports import Surroundings
 from orchcore.execution.preparations import Preparations
 from orchcore.execution.resolving import Cell
 from orchcore.execution.reusing import Reuse
+from orchcore.execution.scene import Scene
 from orchcore.execution.scheduler import Scheduler
 from orchcore.execution.shielding import finished
 from orchcore.journal.gate_files import MemoryGates
 from orchcore.journal.past import Past
 from orchcore.planning.plan import Plan, PlannedNode
 from orchcore.planning.selection import known_instances
-from orchcore.results import NodeState, counted_states
+from orchcore.results import FileState, NodeState, counted_states
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class _Run:
             treasury,
             Governor(around.gates, around.clock),
             Governor(MemoryGates(), around.clock),
-            EditedFiles(around.files, around.past.edits, self.journalist.warn),
+            EditedFiles(around.files, around.past, self.journalist.warn),
             Machine(
                 around.places, plan.config.max_agents(plan.jobs), around.clock, self.journalist.warn
             ),
@@ -181,7 +181,8 @@ class _Run:
             self.journalist.warn(f"left running, could not be ended: {leftover}")
         endings = dict(_endings(self.scheduler.cells))
         code = self._exit_code()
-        await self.journalist.commit(self._ended(code))
+        files = await self.office.files.last_look()
+        await self.journalist.commit(self._ended(code, files))
         return Played(code, endings, Given(self.plan, self.scheduler.cells, self.opened))
 
     def _exit_code(self) -> int:
@@ -207,7 +208,7 @@ class _Run:
         )
         return any(one.failure is not None and one.failure.kind == "budget" for one in endings)
 
-    def _ended(self, code: int) -> RunEnded:
+    def _ended(self, code: int, files: tuple[FileState, ...]) -> RunEnded:
         states: Counter[str] = Counter()
         spent = Spent()
         for cell in self.scheduler.cells.values():
@@ -227,6 +228,7 @@ class _Run:
             spent.unpriced,
             spent.simulated,
             (*self._declined(), *self._untidy()),
+            files,
         )
 
     def _declined(self) -> Iterator[str]:

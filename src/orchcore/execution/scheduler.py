@@ -16,12 +16,12 @@ from orchcore.declarations.gates import Approval
 from orchcore.declarations.sources import Condition, Picked, Source
 from orchcore.events import InstanceEnded, NodeEnded, NodeExpanded
 from orchcore.execution.attempts import Attempts, Revision
-from orchcore.execution.bodies import Scene
 from orchcore.execution.endings import Ending, Missing, Value, combined, got
 from orchcore.execution.foreseeing import Foreseer
 from orchcore.execution.gating import Gatekeeper
 from orchcore.execution.inputs import Expansion, InputDesk
 from orchcore.execution.resolving import Cell, Resolver, ending_of, through
+from orchcore.execution.scene import Scene
 from orchcore.execution.shielding import finished
 from orchcore.planning.fanning import FanError, Shape
 from orchcore.planning.plan import Fan, Plan, PlannedNode

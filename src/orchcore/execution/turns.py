@@ -48,6 +48,14 @@ class Asking(Protocol):
         """
         ...
 
+    def halt(self, why: str) -> None:
+        """Goes on only if a person has said that all runs once more.
+
+        Raises:
+            HaltError: Nobody has.
+        """
+        ...
+
 
 class TurnDesk:
     """Runs the turns of one attempt.
@@ -100,8 +108,11 @@ class TurnDesk:
     async def _after(self, order: Order, cut: TurnStarted) -> Told:
         """What came of a turn that was interrupted, or comes of it now."""
         found = await self._salvaged(order, cut)
-        if found.result is not None:
+        if found.result is not None and await self._traces(order, cut):
             return await self._kept(order, cut, found.result)
+        if found.result is not None:
+            self._body.halt("it has answered, and nothing is there of what it may have changed")
+            return await self._patiently(order)
         goes_on = _going_on(order.choice, order.asked, found)
         if goes_on is not None:
             told = await self._patiently(replace(order, asked=goes_on))
@@ -110,6 +121,12 @@ class TurnDesk:
                 return told
             return await self.again(order.key, order.choice, order.asked, order.listener)
         return await self._patiently(order)
+
+    async def _traces(self, order: Order, cut: TurnStarted) -> bool:
+        """Whether what a turn may have changed can be there: files are not as they were before."""
+        if cut.files is None:
+            return True
+        return await self._office.files.now(order.choice.cwd) != cut.files
 
     async def _patiently(self, order: Order) -> Told:
         """Runs the turn, again after each rate limit: a wait costs no retry."""

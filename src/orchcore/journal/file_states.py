@@ -3,6 +3,7 @@
 The user's repository, where there is one, is read and never written: its index is copied once, so
 that only what has changed since is looked at, and its objects count as ours. A folder without a
 repository is kept as a whole. What git ignores does not count, and neither does ``.orchcore``.
+Files are kept byte by byte: no filter and no line ends of git's are applied.
 """
 
 import os
@@ -32,6 +33,8 @@ _SETTINGS = {
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
 }
+_CHANGING = ("text", "eol", "filter", "ident", "working-tree-encoding")
+_AS_IT_IS = "* -text -eol -filter -ident -working-tree-encoding\n"
 _LISTED = ("ls-files", "-z", "--others", "--modified", "--deleted", "--exclude-standard")
 
 
@@ -114,7 +117,7 @@ class FileStates:
         Raises:
             NoStateError: It is not kept any more.
         """
-        store = await self._store(Path(state.root))
+        store = await self._of(state)
         return dict(_entries(await store.git("ls-tree", "-r", "-z", "--full-tree", state.tree)))
 
     async def changes(
@@ -125,7 +128,7 @@ class FileStates:
         Raises:
             NoStateError: One of them is not kept any more.
         """
-        store = await self._store(Path(after.root))
+        store = await self._of(after)
         told = await store.git("diff-tree", "-r", "-z", "--no-renames", before.tree, after.tree)
         return dict(_changes(told))
 
@@ -135,7 +138,7 @@ class FileStates:
         Raises:
             NoStateError: Not all can be made so; those before are.
         """
-        store = await self._store(Path(state.root))
+        store = await self._of(state)
         there = await self.entries(state)
         wanted = set(paths)
         for path in sorted(wanted - there.keys()):
@@ -145,10 +148,15 @@ class FileStates:
             listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
             await store.git("restore", f"--source={state.tree}", "--worktree", *listed, given=files)
 
+    async def _of(self, state: FileState) -> _Store:
+        async with self._one:
+            return await self._store(Path(state.root))
+
     async def _store(self, cwd: Path) -> _Store:
         found = self._stores.get(cwd)
         if found is None:
-            found = self._stores[cwd] = await self._opened(cwd)
+            opened = await self._opened(cwd)
+            found = self._stores[cwd] = self._stores.setdefault(opened.root, opened)
         return found
 
     async def _opened(self, cwd: Path) -> _Store:
@@ -160,16 +168,52 @@ class FileStates:
             made = ("init", "-q", "--bare", "--template=", f"--object-format={home.kind}")
             await _git((*made, str(path)), cwd, env)
         index = path / self.index
-        if not index.exists():
-            for known in (path / "index", home.index):
-                if known.is_file():
-                    shutil.copyfile(known, index)
-                    break
-        index.with_suffix(".lock").unlink(missing_ok=True)  # of a process that was killed
-        env |= {**_SETTINGS, "GIT_INDEX_FILE": str(index)}
+        if home.root not in self._stores:
+            index.with_suffix(".lock").unlink(missing_ok=True)  # of a process that was killed
+        own = {**env, **_SETTINGS, "GIT_INDEX_FILE": str(index)}
         if home.objects is not None:
-            env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(home.objects)
-        return _Store(home.root, path, env, str(home.excludes))
+            own["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(home.objects)
+        store = _Store(home.root, path, own, str(home.excludes))
+        if not index.exists():
+            (path / "info").mkdir(exist_ok=True)
+            (path / "info" / "attributes").write_text(_AS_IT_IS)
+            if (path / "index").is_file():
+                shutil.copyfile(path / "index", index)
+            else:
+                await _seed(store, home, index, env)
+        return store
+
+
+async def _seed(store: "_Store", home: "_Home", index: Path, env: Mapping[str, str]) -> None:
+    """Takes over what the user's index knows, but for files that git changes on their way."""
+    if not home.index.is_file():
+        return
+    try:
+        if await _git(("config", "--default=false", "--get", "core.autocrlf"), home.root, env) != (
+            "false\n"
+        ):
+            return
+        changed = await _changed_by_git(home.root, env)
+        shutil.copyfile(home.index, index)
+        await store.git("update-index", "--force-remove", "-z", "--stdin", given=changed)
+    except (NoStateError, OSError):  # an index of a kind that cannot be copied
+        _forget(index)
+
+
+def _forget(index: Path) -> None:
+    index.unlink(missing_ok=True)
+
+
+async def _changed_by_git(root: Path, env: Mapping[str, str]) -> list[str]:
+    """Files with attributes by which they are not in a repository what they are here."""
+    if not await _git(("ls-files", "-z", "--", "*.gitattributes"), root, env):
+        return []
+    names = (await _git(("ls-files", "-z"), root, env)).split("\0")
+    given = b"".join(os.fsencode(name) + b"\0" for name in names if name)
+    told = await _git(("check-attr", "-z", "--stdin", *_CHANGING), root, env, given)
+    facts = told.split("\0")
+    pairs = zip(facts[0::3], facts[2::3], strict=False)
+    return sorted({name for name, value in pairs if value not in ("unspecified", "unset")})
 
 
 @dataclass(frozen=True, slots=True)

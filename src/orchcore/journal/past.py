@@ -11,6 +11,7 @@ from orchcore.events import (
     Event,
     InstanceEnded,
     NodeEnded,
+    RunEnded,
     RunStarted,
     SubStepEnded,
     SubStepStarted,
@@ -25,7 +26,7 @@ from orchcore.results import LIMITS, FileState
 _TOLD = """
 SELECT body FROM events WHERE kind IN
   ('run_started', 'attempt_started', 'turn_started', 'turn_ended', 'step_started', 'step_ended',
-   'node_ended', 'instance_ended', 'approval_asked', 'approval_given')
+   'node_ended', 'instance_ended', 'approval_asked', 'approval_given', 'run_ended')
 ORDER BY seq
 """
 
@@ -55,6 +56,7 @@ class Past:
         results: By key: nodes and instances that gave a value.
         edits: Turns that answered and could edit, in the order of their ends.
         edits_in: By key of a node, instance or step that is over: those of *edits* within it.
+        looks: What files were at the ends of processes, with unix times.
         before: By key of a turn that has no answer: what the files were when it was begun first.
         last: By id: how each node and instance ended last.
         begun: Ids of those of which an attempt was started.
@@ -74,6 +76,7 @@ class Past:
     edits_in: Mapping[str, tuple[PastTurn, ...]] = field(
         default_factory=dict[str, tuple["PastTurn", ...]]
     )
+    looks: tuple[tuple[float, FileState], ...] = ()
     before: Mapping[str, FileState] = field(default_factory=dict[str, FileState])
     last: Mapping[str, Ended] = field(default_factory=dict[str, Ended])
     begun: frozenset[str] = frozenset()
@@ -102,6 +105,7 @@ class Past:
             reading.results,
             tuple(reading.edits),
             reading.edits_in,
+            tuple(reading.looks),
             reading.before,
             reading.last,
             frozenset(reading.begun),
@@ -147,6 +151,7 @@ class _Reading:
     edits_in: dict[str, tuple[PastTurn, ...]] = field(
         default_factory=dict[str, tuple[PastTurn, ...]]
     )
+    looks: list[tuple[float, FileState]] = field(default_factory=list[tuple[float, FileState]])
     before: dict[str, FileState] = field(default_factory=dict[str, FileState])
     last: dict[str, Ended] = field(default_factory=dict[str, Ended])
     begun: set[str] = field(default_factory=set[str])
@@ -163,8 +168,8 @@ class _Reading:
     def take(self, event: Event) -> None:
         """Reads one event more."""
         match event:
-            case RunStarted():
-                self.processes += 1
+            case RunStarted() | RunEnded():
+                self._process(event)
             case AttemptStarted():
                 self.begun.add(event.node)
             case ApprovalAsked() | ApprovalGiven():
@@ -180,6 +185,12 @@ class _Reading:
                     self._made(event.key, self.edits_of.get(event.node, ()))
             case _:
                 pass
+
+    def _process(self, event: RunStarted | RunEnded) -> None:
+        if isinstance(event, RunStarted):
+            self.processes += 1
+        else:
+            self.looks += [(event.at, files) for files in event.files]
 
     def _approval(self, event: ApprovalAsked | ApprovalGiven) -> None:
         if isinstance(event, ApprovalAsked):
