@@ -1,9 +1,9 @@
 """What agents made of the files: whether it is still there, and how it comes back if it is not.
 
 An answer of a turn that could edit is worth something only with what it changed. Files are looked
-at before and after each such turn, and when a process ends. A file counts as gone if it is missing,
-or as it was at a look before the last one; what anybody made of it or in its place since counts as
-meant, and so does what the run itself made of it.
+at before and after each such turn, and when a process ends. A file counts as gone if no process of
+the run worked when it vanished or became what it had been before; what anybody else made of it, or
+in its place, counts as meant.
 """
 
 import os
@@ -75,6 +75,7 @@ class EditedFiles:
         self._states = states
         self._edits = list(past.edits)
         self._looks = list(past.looks)
+        self._process = past.processes + 1
         self._changes: dict[tuple[FileState, FileState], Changes] = {}
         self._warn = warn
         self.restored: list[Path] = []
@@ -97,6 +98,11 @@ class EditedFiles:
         """*turn* has just answered."""
         if turn.begun.permission != "read-only":
             self._edits.append(turn)
+
+    def saw(self, files: FileState | None) -> None:
+        """This process has seen what *files* are."""
+        if files is not None:
+            self._looks.append((self._process, files))
 
     async def last_look(self) -> tuple[FileState, ...]:
         """What the files are now wherever a turn of the run could edit."""
@@ -140,9 +146,10 @@ class EditedFiles:
         if self._states is None:
             return paths
         now = await self._states.taken(Path(turns[0].begun.cwd))
-        looks = self._looks_at(root)
-        if now == looks[-1]:
+        last = next(turn.over.files for turn in reversed(self._edits) if _root(turn) == root)
+        if now == last:
             return paths
+        looks = [look for look in self._looks if look[1].root == root]
         there = await self._states.entries(now)
         for path, wanted in (await self._wanted(looks, turns)).items():
             entry = there.get(path)
@@ -153,26 +160,17 @@ class EditedFiles:
                 paths.setdefault(wanted.state, []).append(path)
         return paths
 
-    def _looks_at(self, root: str) -> list[FileState]:
-        """What was seen of the files below *root*, in order."""
-        looks = [look for look in self._looks if look[1].root == root]
-        events = [event for turn in self._edits for event in (turn.begun, turn.over)]
-        looks += [
-            (event.at, event.files)
-            for event in events
-            if event.files is not None and event.files.root == root
-        ]
-        return [state for _, state in sorted(looks, key=lambda look: look[0])]
-
     async def _wanted(
-        self, looks: Sequence[FileState], turns: Iterable[PastTurn]
+        self, looks: Sequence[tuple[int, FileState]], turns: Iterable[PastTurn]
     ) -> Mapping[str, _Wanted]:
         """How the files should be that *turns* changed."""
         wanted: dict[str, _Wanted] = {}
-        for before, after in pairwise(looks):
+        for (process, before), (later, after) in pairwise(looks):
             for path, (was, now) in (await self._between(before, after)).items():
                 known = wanted[path].before if path in wanted else set[str | None]()
-                wanted[path] = _Wanted(now, after, {*known, was} - {now})
+                lost = process != later and (now is None or now in known)
+                if not lost:
+                    wanted[path] = _Wanted(now, after, {*known, was} - {now})
         paths: set[str] = set()
         for turn in turns:
             if turn.begun.files is not None and turn.over.files is not None:

@@ -193,6 +193,7 @@ class OneTurn:
         )
         await self.office.journalist.commit(over)
         self.office.memory.keep(begun, over)
+        self.office.files.saw(over.files)
         if answered:
             self.office.files.add(PastTurn(begun, over))
         turn = turn_of(result, Path(begun.folder), simulated=simulated)
@@ -203,7 +204,9 @@ class OneTurn:
         folders = office.around.folders
         folder = folders.turn_folder(attempt.node, attempt.number, order.number)
         invocation = invocation_of(choice, order.asked, folder, folders.sessions)
-        before = office.memory.before(order.key, await self._files())
+        now = await self._files()
+        office.files.saw(now)
+        before = office.memory.before(order.key, now)
         started = self._started(invocation, before)
         self._begin(folder, held)
         began = time.monotonic()

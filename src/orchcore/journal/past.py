@@ -56,7 +56,7 @@ class Past:
         results: By key: nodes and instances that gave a value.
         edits: Turns that answered and could edit, in the order of their ends.
         edits_in: By key of a node, instance or step that is over: those of *edits* within it.
-        looks: What files were at the ends of processes, with unix times.
+        looks: What files were seen to be, in order, each with the number of the process.
         before: By key of a turn that has no answer: what the files were when it was begun first.
         last: By id: how each node and instance ended last.
         begun: Ids of those of which an attempt was started.
@@ -76,7 +76,7 @@ class Past:
     edits_in: Mapping[str, tuple[PastTurn, ...]] = field(
         default_factory=dict[str, tuple["PastTurn", ...]]
     )
-    looks: tuple[tuple[float, FileState], ...] = ()
+    looks: tuple[tuple[int, FileState], ...] = ()
     before: Mapping[str, FileState] = field(default_factory=dict[str, FileState])
     last: Mapping[str, Ended] = field(default_factory=dict[str, Ended])
     begun: frozenset[str] = frozenset()
@@ -151,7 +151,7 @@ class _Reading:
     edits_in: dict[str, tuple[PastTurn, ...]] = field(
         default_factory=dict[str, tuple[PastTurn, ...]]
     )
-    looks: list[tuple[float, FileState]] = field(default_factory=list[tuple[float, FileState]])
+    looks: list[tuple[int, FileState]] = field(default_factory=list[tuple[int, FileState]])
     before: dict[str, FileState] = field(default_factory=dict[str, FileState])
     last: dict[str, Ended] = field(default_factory=dict[str, Ended])
     begun: set[str] = field(default_factory=set[str])
@@ -190,7 +190,7 @@ class _Reading:
         if isinstance(event, RunStarted):
             self.processes += 1
         else:
-            self.looks += [(event.at, files) for files in event.files]
+            self.looks += [(self.processes, files) for files in event.files]
 
     def _approval(self, event: ApprovalAsked | ApprovalGiven) -> None:
         if isinstance(event, ApprovalAsked):
@@ -201,6 +201,8 @@ class _Reading:
 
     def _turn(self, event: TurnStarted | TurnEnded) -> None:
         place = (str(self.processes), event.node, str(event.attempt), event.turn)
+        if event.files is not None:
+            self.looks.append((self.processes, event.files))
         if isinstance(event, TurnStarted):
             self.turns_open[place] = event
             if event.files is not None:
