@@ -384,3 +384,54 @@ async def test_a_turn_whose_answer_was_not_valid_counts_too(project: Project) ->
     project.change("old.py", "old")
     await project.go(body)
     assert project.read("old.py") == ["changed"]
+
+
+EQUAL = """
+@agent(permission="edit")
+async def implement(ai: Agent) -> str:
+    await ai.ask("{prompt}")
+    return "done"
+
+@phase
+async def between(said: str = use(implement)) -> str:
+    return said
+
+@agent
+async def review(ai: Agent, said: str = use({source})) -> str:
+    return await ai.ask("review")
+
+@agent
+async def ship(ai: Agent, said: str = use(review)) -> str:
+    return await ai.ask("ship")
+"""
+
+
+@pytest.mark.parametrize("source", ["implement", "between"])
+async def test_who_reads_files_that_are_others_now_runs_again(
+    project: Project, source: str
+) -> None:
+    """Although all that it is told is as before."""
+    body = EQUAL.replace("{source}", source)
+    project.edits = {"good": {"old.py": "good"}, "evil": {"old.py": "evil"}}
+    await project.go(body.replace("{prompt}", "good"), fails="ship")
+    await project.go(body.replace("{prompt}", "evil"), fails="ship")
+    assert project.asked == ["evil", "review", "ship"]
+    await project.go(body.replace("{prompt}", "evil"))
+    assert project.asked == ["ship"]
+
+
+async def test_turns_after_an_edit_that_is_another_one_are_asked_again(project: Project) -> None:
+    """In one body; those before it are not, and neither are those of other conversations."""
+    body = """
+    @agent(permission="edit")
+    async def work(ai: Agent) -> str:
+        await ai.using().ask("first")
+        await ai.using().ask("{second}")
+        return await ai.using().ask("third") + await ai.using().ask("{last}")
+    """
+    project.edits = {"second": {"old.py": "2"}, "changed": {"old.py": "2b"}}
+    await project.go(body.replace("{second}", "second").replace("{last}", "last"))
+    await project.go(body.replace("{second}", "second").replace("{last}", "other"))
+    assert project.asked == ["other"]
+    await project.go(body.replace("{second}", "changed").replace("{last}", "other"))
+    assert project.asked == ["changed", "third", "other"]

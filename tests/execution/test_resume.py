@@ -403,3 +403,26 @@ async def test_commands_are_given_back(run: Run) -> None:
     log.unlink()
     await run.go(edit.replace("{prompt}", "c"))
     assert log.read_text().split() == ["one", "two"]
+
+
+async def test_who_must_not_run_twice_is_known_by_its_element(run: Run) -> None:
+    """Not by its place: what is inserted before it was never begun."""
+    body = """
+    class Item(BaseModel):
+        name: str
+
+    @phase
+    async def items() -> list[Item]:
+        return [Item(name=name) for name in "{names}"]
+
+    paid = []
+
+    @agent(recovery="halt", parallel=1)
+    async def pay(ai: Agent, item: Item = each(items)) -> str:
+        return await ai.ask(f"pay {item.name}")
+    """
+    await run.go(body.replace("{names}", "bc"), fails="pay c")
+    assert run.asked == ["pay b", "pay c"]
+    done = await run.go(body.replace("{names}", "abc"))
+    assert run.asked == ["pay a"]
+    assert [done.states[f"pay:{n}"] for n in range(3)] == ["passed", "reused", "paused"]

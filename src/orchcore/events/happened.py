@@ -84,11 +84,16 @@ class NodeExpanded:
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """An instance (or a node without instances) starts its *attempt*-th attempt, from 1."""
+    """An instance (or a node without instances) starts its *attempt*-th attempt, from 1.
+
+    Attributes:
+        place: What tells the instance from others, whatever their order: by its element.
+    """
 
     at: float
     node: str
     attempt: int
+    place: str = ""
     kind: Literal["attempt_started"] = "attempt_started"
 
 

@@ -157,12 +157,14 @@ class Attempt:
         number: From 1.
         spent: Where costs are added.
         moved: Folders in which agents that may edit have worked.
+        asked: Keys of all turns that were wanted so far.
     """
 
     node: str
     number: int
     spent: Spent
     moved: list[Path] = field(default_factory=list[Path])
+    asked: set[str] = field(default_factory=set[str])
 
 
 def invocation_of(

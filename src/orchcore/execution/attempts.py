@@ -116,6 +116,8 @@ class Attempts:
         about = "" if again is None else f"{again.session.chain} {again.comment}"
         key = self._scene.reuse.key(self._cell, values, about)
         self._place = self._cell.identity + (f" {text_digest(about)}" if about else "")
+        if left := self._scene.reuse.lineage.before(self._cell):
+            self._place += f" {left}"
         kept = self._scene.reuse.found(self._cell, key)
         if kept is not None:
             ending = await self._halting.kept(kept)
@@ -153,7 +155,7 @@ class Attempts:
         return replace(ending, duration_s=lasted_s, spent=self._spent)
 
     async def _begin(self, number: int) -> None:
-        started = AttemptStarted(time.time(), self._id, number)
+        started = AttemptStarted(time.time(), self._id, number, self._cell.identity)
         self._cell.attempt = number
         if self._node.options.halts:  # it must be known that it was begun, whatever happens
             await self._scene.office.journalist.commit(started)

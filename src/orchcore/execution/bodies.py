@@ -28,6 +28,7 @@ from orchcore.execution.halting import HaltError, lost
 from orchcore.execution.handle import Conversation, Counter
 from orchcore.execution.keys import Key, NoDigestError, value_digest
 from orchcore.execution.limits import Deadline, waiting, working
+from orchcore.execution.lineage import left_by
 from orchcore.execution.memory import SCOPE, Scope
 from orchcore.execution.opening import IN_RESOURCE, Opened
 from orchcore.execution.resolving import Cell
@@ -134,6 +135,15 @@ class RunningBody:
             self.halt(why)
         return self._anew
 
+    def outdated(self, at: float) -> bool:
+        """Whether what began *at* that time saw edits that are others now.
+
+        That is so if an agent edits anew, and one did before it whose turn is not wanted any more.
+        """
+        edits = self._scene.office.memory.past.edits if self._attempt.moved else ()
+        mine = (turn for turn in edits if turn.begun.node == self.node_id and turn.over.at <= at)
+        return any(turn.begun.key not in self._attempt.asked for turn in mine)
+
     def halt(self, why: str) -> None:
         """Goes on only if a person has said that it runs once more; then all its turns do.
 
@@ -216,9 +226,15 @@ class RunningBody:
         place, key = self._place(step, args, filled)
         began = self._begin("step", step.name, step.name, key)
         known = self._known(key, None)
+        if known is not None and self.outdated(known.at - known.duration_s):
+            known = None
         kept = None if known is None else kept_value(step, known, self._scene.plan.folder)
-        again = await self.lost(self._scene.office.memory.edits(key))
+        edits = self._scene.office.memory.edits(key)
+        again = await self.lost(edits)
         if known is not None and kept is not None and not again:
+            self._attempt.asked.update(turn.begun.key for turn in edits)
+            if edits:
+                self._attempt.spent.left = left_by(edits[-1])
             self._end(began, None, value=known.value, reused=True, digest=known.digest)
             return kept.value
         try:

@@ -95,9 +95,8 @@ class EditedFiles:
             return None
 
     def add(self, turn: PastTurn) -> None:
-        """*turn* has just answered."""
-        if turn.begun.permission != "read-only":
-            self._edits.append(turn)
+        """*turn*, which could edit, has just answered."""
+        self._edits.append(turn)
 
     def saw(self, files: FileState | None) -> None:
         """This process has seen what *files* are."""

@@ -21,6 +21,8 @@ class Spent:
     simulated: bool = False
     last_lines: tuple[str, ...] = ()
     folder: str = ""
+    left: str = ""
+    """What its turns left of the files, if they could edit: one text for one state of them."""
     uncached: bool = False
     """Whether a turn edited, or did not run here: then what it all rests on is not known."""
     models: dict[str, str] = field(default_factory=dict[str, str])

@@ -64,7 +64,7 @@ class Foreseer:
             self.found[cell.id] = Foreseen(cell.id, "REUSE", cached.reason)
             return cached
         self.found[cell.id] = self._run(cell.id, self.why(cell, key))
-        if cell.node.options.halts and cell.id in self._past.begun:
+        if cell.node.options.halts and cell.identity in self._past.begun:
             self.found[cell.id] = self._decided(replace(self.found[cell.id], action="HALT"))
         return _would_not("it would run")
 
@@ -107,7 +107,7 @@ class Foreseer:
             return Foreseen(cell.id, "RUN", "it has no instances")
         needs = ", ".join(need for need in cell.node.needs if need in changed) or ending.reason
         before = self._past.last.get(cell.id)
-        if before is None and cell.id not in self._past.begun:
+        if before is None and cell.identity not in self._past.begun:
             return self._run(cell.id, f"new, after {needs}")
         return self._run(cell.id, f"upstream changed: {needs}")
 
@@ -129,7 +129,7 @@ class Foreseer:
 
     def _unfinished(self, cell: Cell, before: NodeEnded | InstanceEnded | None) -> str:
         if before is None:
-            return "interrupted" if cell.id in self._past.begun else "new"
+            return "interrupted" if cell.identity in self._past.begun else "new"
         if before.state == "failed":
             return f"failed: {before.failure or before.reason}"
         return "interrupted" if before.state == "cancelled" else f"{before.state} before"

@@ -45,7 +45,8 @@ class Halting:
 
     def unfinished(self) -> Ending | None:
         """How it ends if it was begun in an earlier process; ``None``: it may run."""
-        halts = self.cell.node.options.halts and self.cell.id in self.office.around.past.begun
+        begun = self.office.around.past.begun
+        halts = self.cell.node.options.halts and self.cell.identity in begun
         ruling = self.ruling
         if not halts and (ruling is None or ruling.rerun):
             return None

@@ -26,6 +26,7 @@ from orchcore.execution.budget import Claim, Held
 from orchcore.execution.caching import asked_as
 from orchcore.execution.governor import Governor, Pass
 from orchcore.execution.limits import waiting, working
+from orchcore.execution.lineage import left_by
 from orchcore.execution.listening import LAST_LINES, Listening
 from orchcore.execution.shielding import finished
 from orchcore.execution.standing_in import closed_s, governor_of, scope_of
@@ -194,7 +195,8 @@ class OneTurn:
         await self.office.journalist.commit(over)
         self.office.memory.keep(begun, over)
         self.office.files.saw(over.files)
-        if answered:
+        if answered and begun.permission != "read-only":
+            attempt.spent.left = left_by(PastTurn(begun, over))
             self.office.files.add(PastTurn(begun, over))
         turn = turn_of(result, Path(begun.folder), simulated=simulated)
         return Told(result, turn, begun.key, order.choice)

@@ -15,6 +15,7 @@ from orchcore.execution.caching import Cache
 from orchcore.execution.choosing import AgentBook, Choice
 from orchcore.execution.endings import Ending
 from orchcore.execution.keys import Key, NoDigestError, agent_digest, text_digest, value_digest
+from orchcore.execution.lineage import Lineage
 from orchcore.execution.memory import Memory
 from orchcore.execution.resolving import Cell
 from orchcore.execution.storing import brief
@@ -25,7 +26,7 @@ from orchcore.planning.plan import Plan, PlannedNode
 from orchcore.planning.source_lines import written
 from orchcore.results import SessionRef
 
-NO_DIGEST, GIVES, SOURCE, LINE = "no digest", "gives", "source", "line"
+NO_DIGEST, GIVES, SOURCE, LINE, LEFT = "no digest", "gives", "source", "line", "left"
 """Names of what is recorded beside the parts of a key and is no part of it."""
 
 _LONGEST_SOURCE = 20_000
@@ -39,6 +40,9 @@ class Reuse:
         book: The agents.
         memory: What was made before.
         cache: What other runs made.
+
+    Attributes:
+        lineage: What was left of the files, by whom.
     """
 
     def __init__(self, plan: Plan, book: AgentBook, memory: Memory, cache: Cache) -> None:
@@ -46,6 +50,7 @@ class Reuse:
         self._book = book
         self._memory = memory
         self._cache = cache
+        self.lineage = Lineage()
 
     def key(self, cell: Cell, values: Mapping[str, object], revision: str = "") -> Key:
         """What *cell* depends on, given its inputs without resources; no digest if one has none."""
@@ -53,6 +58,8 @@ class Reuse:
         parts = {"node": cell.identity, "returns": str(node.returns)}
         if revision:
             parts["revision"] = text_digest(revision)
+        if left := self.lineage.before(cell):
+            parts["files"] = left
         try:
             parts |= dict(self._inputs(node, values))
             own = None
@@ -78,6 +85,8 @@ class Reuse:
             beside = {GIVES: value_digest(ending.value, self._plan.folder)}
         except NoDigestError:
             return ending
+        if cell.spent.left:
+            beside[LEFT] = cell.spent.left
         if cell.node.role == "agent":
             source = written(cast("Node", cell.node.declared).spec.fn)
             beside |= {SOURCE: source.text[:_LONGEST_SOURCE], LINE: str(source.line)}
@@ -105,6 +114,7 @@ class Reuse:
         if not same:  # of another type, or a file that has changed
             return None
         cell.spent.simulated |= kept.simulated
+        cell.spent.left = kept.key_parts.get(LEFT, "")
         return Ending(
             "reused",
             value,

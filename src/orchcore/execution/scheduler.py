@@ -57,6 +57,7 @@ class Scheduler:
         self._journalist = scene.office.journalist
         self._tasks: dict[asyncio.Task[None], None] = {}  # in their order, also when all are ended
         self.cells = {node.declared: _cell(node) for node in plan.nodes}
+        scene.reuse.lineage.follow(self.cells.values())
         self._resolver = Resolver(self.cells, plan.parameters)
         self._inputs = InputDesk(self._resolver, scene.opened, plan.folder)
 

@@ -16,6 +16,7 @@ from orchcore.events import AgentEvent, TurnReused, TurnStarted
 from orchcore.execution.asking import Asked, Attempt, Office, Order, Resumed, Told, invocation_of
 from orchcore.execution.choosing import Choice
 from orchcore.execution.keys import agent_digest, text_digest
+from orchcore.execution.lineage import left_by
 from orchcore.execution.memory import SCOPE
 from orchcore.execution.one_turn import OneTurn, lifted, turn_of
 from orchcore.execution.salvaging import Salvaged, salvaged
@@ -46,6 +47,10 @@ class Asking(Protocol):
         Raises:
             HaltError: It is gone, and nobody has decided what then.
         """
+        ...
+
+    def outdated(self, at: float) -> bool:
+        """Whether what began *at* that time saw edits that are others now."""
         ...
 
     def halt(self, why: str) -> None:
@@ -94,6 +99,9 @@ class TurnDesk:
         order = Order(self._name(), self._key(choice, asked), choice, asked, listener)
         stand_ins = StandIns(self._office, choice)
         past = self._office.memory.turn(order.key)
+        if past is not None and self._body.outdated(past.begun.at):
+            past = None
+        self._attempt.asked.add(order.key)
         again = await self._body.lost(_edits(past))
         if past is not None and not again:
             answerer = _named(stand_ins, past.begun.agent) or choice
@@ -193,6 +201,8 @@ class TurnDesk:
         attempt.spent.simulated |= over.simulated
         attempt.spent.reused += 1
         attempt.spent.uncached = True
+        if _edits(past):
+            attempt.spent.left = left_by(past)
         attempt.spent.folder = past.begun.folder
         place = (attempt.node, attempt.number, order.name, order.choice.name, past.begun.folder)
         event = TurnReused(time.time(), *place, over.cost_usd, over.simulated)

@@ -59,7 +59,7 @@ class Past:
         looks: What files were seen to be, in order, each with the number of the process.
         before: By key of a turn that has no answer: what the files were when it was begun first.
         last: By id: how each node and instance ended last.
-        begun: Ids of those of which an attempt was started.
+        begun: Those of which an attempt was started, by what tells them apart.
         answers: By gate and digest of what was seen: how it was answered last.
         asked: By gate: the last question that has no answer yet.
         questions: By gate: the last question.
@@ -171,7 +171,7 @@ class _Reading:
             case RunStarted() | RunEnded():
                 self._process(event)
             case AttemptStarted():
-                self.begun.add(event.node)
+                self.begun.add(event.place or event.node)
             case ApprovalAsked() | ApprovalGiven():
                 self._approval(event)
             case TurnStarted() | TurnEnded():
