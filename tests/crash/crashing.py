@@ -76,11 +76,12 @@ class Crashes:
         words = ["run", "--progress", "quiet"]
         for number, when in kills:
             self._keep_effects()
-            if self.process(number, when, *words) == 0:
-                break
+            over = self.process(number, when, *words) == 0
             if any((self.folder / ".orchcore" / "runs").glob("*/journal.db")):
                 words = ["resume"]
             self.judge()
+            if over:
+                break
         self._keep_effects()
         self.process(0, "never", *words)
         self.judge(over=True)
@@ -126,13 +127,7 @@ class Crashes:
             return Counter()
         gave = {one.node for one in record.results if one.state in ("passed", "reused")}
         done = Counter((self.folder / "effects").read_text().split()) if gave else Counter[str]()
-        single = (
-            "plan",
-            "report",
-            "end",
-            *(node for node in gave if node.startswith("implement:")),
-        )
-        return Counter({name: done[name] for name in single if name in gave})
+        return Counter({name: done[name] for name in gave if name in done})
 
     def _repeated(self) -> Iterator[str]:
         path = self.folder / "effects"

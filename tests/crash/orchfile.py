@@ -15,6 +15,11 @@ def effect(of: str) -> None:
         file.write(f"{of}\n")
 
 
+def task_of(text: str) -> str:
+    """The task whose answers *text* is made of: ``done-implement-TASK-1 ...``."""
+    return text.split(maxsplit=1)[0].split("-")[-2]
+
+
 class Plan(BaseModel):
     tasks: list[str]
 
@@ -46,7 +51,7 @@ async def implement(ai: Agent, task: str = each(plan.pick(lambda plan: plan.task
 async def review(ai: Agent, patch: str = each(implement)) -> str:
     asked = f"[review-{patch.split(maxsplit=1)[0]}] the same question twice"
     both = await gather(ai.using().ask(asked) for _ in range(2))
-    effect("review")
+    effect(f"review:{task_of(patch)}")
     return " ".join(both)
 
 
@@ -57,7 +62,7 @@ async def fix(ai: Agent, found: str = each(review)) -> str:
     while rounds < 3:
         rounds += 1
         text += await ai.ask(f"[fix-{found.split(maxsplit=1)[0]}-{rounds}] mend it")
-    effect("fix")
+    effect(f"fix:{task_of(found)}")
     return text
 
 

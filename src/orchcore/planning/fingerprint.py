@@ -28,11 +28,15 @@ from pydantic import BaseModel
 
 from orchcore.declarations.nodes import Callee
 
-_PLAIN = (
+# of type ``type``, so that they narrow nothing to containers of unknown items
+_PLAIN: tuple[type, ...] = (
     *(str, bytes, int, float, complex, bool, type(None), range, PurePath, re.Pattern),
     *(Decimal, Fraction, date, time, timedelta, UUID),
 )
-_METHODS = (property, classmethod, staticmethod, MethodType)
+_UNORDERED: tuple[type, ...] = (set, frozenset)
+_MAPPINGS: tuple[type, ...] = (dict,)
+_CONTAINERS: tuple[type, ...] = (list, tuple, *_UNORDERED, *_MAPPINGS)
+_METHODS: tuple[type, ...] = (property, classmethod, staticmethod, MethodType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +81,15 @@ class _Walk:
     folder: Path
     seen: dict[int, object] = field(default_factory=dict[int, object])
 
-    def parts(self, value: object) -> Iterator[str]:
+    def parts(self, value: Any) -> Iterator[str]:
         """Texts that are equal for equal values."""
         if isinstance(value, Enum):
             yield f"{type(value).__qualname__}.{value.name}"
             yield from self.parts(type(value))
         elif isinstance(value, _PLAIN):
             yield repr(value)
-        elif isinstance(value, list | tuple | set | frozenset | dict):
-            yield from self._of_container(cast("Any", value))
+        elif isinstance(value, _CONTAINERS):
+            yield from self._of_container(value)
         elif isinstance(value, _METHODS):
             yield from self._of_method(value)
         elif isinstance(value, partial):
@@ -127,13 +131,10 @@ class _Walk:
 
     def _of_container(self, value: Any) -> Iterator[str]:
         """Its items, with marks that tell where it begins and how long it is."""
-        yield f"{type(value).__name__} {len(value)}"
-        if isinstance(value, set | frozenset):  # in no order
-            yield from sorted(" ".join(self.parts(item)) for item in cast("set[object]", value))
-            return
-        items = cast("list[object]", list(value.items() if isinstance(value, dict) else value))
-        for item in items:
-            yield from self.parts(item)
+        items: list[object] = list(value.items() if issubclass(type(value), _MAPPINGS) else value)
+        yield f"{type(value).__name__} {len(items)}"
+        parts = [" ".join(self.parts(item)) for item in items]
+        yield from sorted(parts) if issubclass(type(value), _UNORDERED) else parts
 
     def _of_method(self, value: object) -> Iterator[str]:
         for name in ("fget", "fset", "fdel", "__func__", "__self__"):
@@ -199,15 +200,14 @@ def _of_code(code: CodeType) -> Iterator[str]:
             yield f"{operation} {operand}"
 
 
-def _of_constant(constant: object) -> Iterator[str]:
+def _of_constant(constant: Any) -> Iterator[str]:
     if isinstance(constant, CodeType):
         yield constant.co_name
         yield from _of_code(constant)
-    elif isinstance(constant, tuple | frozenset):
-        items = list(cast("tuple[object, ...]", constant))
-        yield f"{type(constant).__name__} {len(items)}"
-        parts = ["\0".join(_of_constant(item)) for item in items]
-        yield from sorted(parts) if isinstance(constant, frozenset) else parts
+    elif type(constant) in _CONTAINERS:
+        parts = ["\0".join(_of_constant(item)) for item in constant]
+        yield f"{type(constant).__name__} {len(parts)}"
+        yield from sorted(parts) if type(constant) in _UNORDERED else parts
     else:
         yield repr(constant)
 
