@@ -24,16 +24,15 @@ from orchcore.collection.gathering import Collection, collect, gather_nodes
 from orchcore.collection.loading import ensure_not_loading, imports_of, load
 from orchcore.collection.reach import roots
 from orchcore.config import load_config
-from orchcore.declarations.body import RAISED
 from orchcore.declarations.gates import Approval
 from orchcore.declarations.nodes import Node
 from orchcore.declarations.resource import Resource
-from orchcore.errors import CollectionError, Problem, UsageError, did_you_mean
+from orchcore.errors import CollectionError, Problem, UsageError
 from orchcore.events import Event
 from orchcore.execution.control import Control
 from orchcore.execution.fitness import ensure_agents
 from orchcore.execution.foreseeing import Foreseen
-from orchcore.execution.halting import given, misfit
+from orchcore.execution.halting import fitting
 from orchcore.execution.ports import (
     Answer,
     Approver,
@@ -56,7 +55,7 @@ from orchcore.journal.place_files import PlaceFiles
 from orchcore.journal.recorder import JournalRecorder
 from orchcore.planning.drafting import Request, draft
 from orchcore.planning.parameters import option_name
-from orchcore.planning.plan import Plan, PlannedNode
+from orchcore.planning.plan import Plan
 from orchcore.reporting.audience import Audience, Observer
 from orchcore.reporting.masked_events import MaskedPublisher
 from orchcore.reporting.masking import MASKED, Mask
@@ -188,7 +187,7 @@ async def execute(plan: Plan, setup: RunSetup, control: Control) -> RunResult:
                 cached=setup.cached,
                 places=PlaceFiles(user_state_path("orchcore") / "places"),
                 files=FileStates(folder.files, environ) if setup.record else None,
-                rulings=_fitting(setup.rulings, plan, past),
+                rulings=fitting(setup.rulings, plan, past),
             )
             with handed_on(_prints(setup, mask, publish)):
                 played = await play(plan, around, control)
@@ -230,7 +229,7 @@ async def foreseen(
         publish=lambda _: None,
         environ=environ,
         past=past,
-        rulings=_fitting(rulings, plan, past),
+        rulings=fitting(rulings, plan, past),
         cached=cached,
         cache=CacheFiles(plan.folder / FOLDER_NAME / CACHE_NAME),
         files=FileStates(folder.files, environ, index="foreseen"),
@@ -321,32 +320,6 @@ async def _recorded(
         yield recorder, kept, past
     finally:
         await recorder.close()
-
-
-def _fitting(rulings: Mapping[str, Ruling], plan: Plan, past: Past) -> Mapping[str, Ruling]:
-    """*rulings*, if each is of a node that may halt and gives what that node could.
-
-    Raises:
-        UsageError: One is or does not.
-    """
-    edited = {turn.begun.node.partition(":")[0] for turn in past.edits}
-    halting = {node.id: node for node in plan.nodes if node.options.halts or node.id in edited}
-    for name, ruling in rulings.items():
-        node = halting.get(name.partition(":")[0])
-        if node is None:
-            message = f"nothing has to be decided of '{name}': it has no recovery=\"halt\""
-            raise UsageError(Problem("unknown-target", message, None, did_you_mean(name, halting)))
-        if not ruling.rerun and (ruling.value is not None or name not in past.last):
-            _ensure_fit(name, node, ruling)
-    return rulings
-
-
-def _ensure_fit(name: str, node: PlannedNode, ruling: Ruling) -> None:
-    try:
-        given(node.returns, ruling.value)
-    except RAISED as error:
-        hint = f"--answer {name} FILE, with JSON of what it gives: {node.returns}"
-        raise UsageError(Problem("usage", f"{name}: {misfit(error)}", None, (hint,))) from None
 
 
 async def _end_leftovers(past: Past) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from orchcore.events import ApprovalAsked, ApprovalGiven, AttemptStarted
+from orchcore.execution.handle import REVISE
 from orchcore.execution.ports import Answer, Question
-from orchcore.testing import MemoryRecorder
-from orchfiles import played
+from orchcore.testing import MemoryRecorder, Rehearsal, Request, ScriptedRunner, replied
+from orchfiles import played, written
 
 PLAN = """
 class Plan(BaseModel):
@@ -200,3 +201,44 @@ async def test_a_gate_behind_a_failure_is_blocked(tmp_path: Path) -> None:
     done = await played(tmp_path, body, yes=True)
     assert done.states["approved"] == "blocked"
     assert not done.of(ApprovalAsked)
+
+
+@pytest.mark.parametrize("prompt", ["'plan'", "ai.feedback or 'plan'"])
+async def test_what_a_person_wants_revised_reaches_the_agent(tmp_path: Path, prompt: str) -> None:
+    """Also if the body does not look at it; then it is added to its prompt, once."""
+    body = f"""
+    @agent
+    async def plan(ai: Agent) -> str:
+        return await ai.ask({prompt}) + await ai.ask("more")
+    approved = approve(plan, "Good?")
+    """
+    answers = [Answer(approved=False, by="ann", comment="shorter"), Answer(approved=True, by="ann")]
+
+    class Ann:
+        async def ask(self, question: Question) -> Answer:
+            del question
+            return answers.pop(0)
+
+    runner = ScriptedRunner(lambda turn: replied(f"<{turn.prompt}>"))
+    rehearsal = Rehearsal(
+        orchfile=written(tmp_path, body),
+        folder=tmp_path,
+        runner=runner,
+        request=Request(agent="scripted"),
+        approver=Ann(),
+    )
+    assert (await rehearsal.run()).exit_code == 0
+    revised = "shorter" if "feedback" in prompt else f"plan\n\n{REVISE}shorter"
+    assert runner.prompts == ["plan", "more", revised, "more"]
+
+
+async def test_a_terminal_that_is_gone_is_nobody_to_ask(tmp_path: Path) -> None:
+    """The gate pauses, and the rest of the run goes on."""
+
+    class Nobody:
+        async def ask(self, question: Question) -> None:
+            del question
+
+    done = await played(tmp_path, PLAN, approver=Nobody())
+    assert (done.states["approved"], done.states["independent"]) == ("paused", "passed")
+    assert done.exit_code == 10

@@ -10,11 +10,19 @@ import pytest
 
 from orchcore.agents.invocation import Invocation
 from orchcore.events import LimitAwaited, RetryScheduled
+from orchcore.execution.clock import SystemClock
 from orchcore.execution.governor import Entered, Governor, Pass, Scope
 from orchcore.journal.gate_files import GateFiles, MemoryGates
 from orchcore.planning.drafting import Request
 from orchcore.results import Failure, TurnResult
-from orchcore.testing import Rehearsal, Rehearsed, ScriptedRunner, VirtualClock, replied
+from orchcore.testing import (
+    Rehearsal,
+    Rehearsed,
+    ScriptedAdapter,
+    ScriptedRunner,
+    VirtualClock,
+    replied,
+)
 from orchfiles import written
 
 ONE = """
@@ -87,12 +95,66 @@ async def test_who_does_not_want_to_wait_fails(tmp_path: Path) -> None:
 async def test_the_time_for_a_turn_does_not_run(tmp_path: Path) -> None:
     """Nor is its slot taken: others go on meanwhile."""
     body = """
-    @agent(timeout=2, {options})
+    @agent("scripted", timeout=0.2)
     async def work(ai: Agent) -> str:
         return await ai.ask("work")
+
+    @agent("free")
+    async def other(ai: Agent) -> str:
+        return await ai.ask("other")
     """
-    done, _ = await played(tmp_path, limited(1), body)
-    assert done.exit_code == 0
+    left = [replace(LIMIT, retry_after_s=0.5)]
+    ended: list[str] = []
+
+    async def script(asked: Invocation) -> TurnResult:
+        if asked.prompt == "work" and left:
+            return TurnResult(failure=left.pop(), exit_code=1)
+        ended.append(asked.prompt)
+        return replied("done")
+
+    adapters = {"scripted": ScriptedAdapter("scripted"), "free": ScriptedAdapter("free")}
+    done = await Rehearsal(
+        orchfile=written(tmp_path, body),
+        folder=tmp_path,
+        runner=ScriptedRunner(script),
+        request=Request(jobs=1),
+        adapters=adapters,
+        clock=SystemClock(),
+    ).run()
+    assert (done.exit_code, ended[0]) == (0, "other")
+
+
+@pytest.mark.parametrize(
+    ("options", "code"), [('on_rate_limit="fail"', 1), ('rate_limit_max_wait="2h"', 12)]
+)
+async def test_a_gate_that_is_closed_before_a_turn_counts_as_well(
+    tmp_path: Path, options: str, code: int
+) -> None:
+    """Closed by another run for ten hours: nobody waits longer than allowed, and nothing starts."""
+    clock, gates = VirtualClock(), MemoryGates()
+    Governor(gates, clock).close(
+        Pass(Scope("scripted"), tuple(map(Entered, Scope("scripted").gates))),
+        replace(LIMIT, retry_after_s=36_000.0),
+    )
+    began = clock.boot()
+    runner = ScriptedRunner(lambda _: replied("done"))
+    done = await Rehearsal(
+        orchfile=written(tmp_path, ONE.replace("{options}", options)),
+        folder=tmp_path,
+        runner=runner,
+        request=Request(agent="scripted"),
+        clock=clock,
+        gates=gates,
+    ).run()
+    assert (done.exit_code, runner.prompts, clock.boot() - began < 1) == (code, [], True)
+
+
+def test_a_limit_holds_for_its_own_run_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    clock = VirtualClock()
+    governor = Governor(GateFiles(tmp_path / "file" / "gates"), clock)
+    assert governor.close(LET_THROUGH, LIMIT) == pytest.approx(3600)
+    assert governor.closed_s(A) == pytest.approx(3600)
 
 
 CROWD = """

@@ -79,7 +79,7 @@ def cost_command(file: str | None, run: str | None, since: str | None, as_json: 
     left_out: list[str] = []
     for folder in folders:
         try:
-            turns += [turn for turn in read_turns(folder) if turn.started_at >= start]
+            turns += [turn for turn in _once(read_turns(folder)) if turn.started_at >= start]
         except RecordingError as error:
             if run is not None:
                 raise
@@ -94,6 +94,11 @@ def cost_command(file: str | None, run: str | None, since: str | None, as_json: 
         say(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
         return
     say_lines([*_lines(bills, total), *(f"left out: {text}" for text in left_out)])
+
+
+def _once(turns: Iterable[RecordedTurn]) -> Iterable[RecordedTurn]:
+    """*turns*, one whose end was read from its transcript later only as what it came to."""
+    return {turn.folder: turn for turn in turns}.values()
 
 
 def _bills(turns: Iterable[RecordedTurn], label: Callable[[RecordedTurn], str]) -> dict[str, Bill]:

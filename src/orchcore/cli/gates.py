@@ -113,7 +113,10 @@ def _waiting(
         yield from (f"  {line}" for line in clean_lines(question.value))
         decision = left(folder.answer_file(question.node))
         if decision is not None and decision.digest == question.digest:
-            yield f"answered by {decision.by}; go on:   orchcore resume {folder.id}"
+            what = "yes" if decision.approved else "no"
+            what = "edited" if decision.edited is not None else what
+            what = f"to be revised ({decision.comment})" if decision.comment else what
+            yield f"answered {what} by {decision.by}; go on:   orchcore resume {folder.id}"
         else:
             yield f"answer:   orchcore approve {folder.id} {question.node} --yes"
 

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import click
@@ -99,8 +99,8 @@ def run_command(
 ) -> int:
     """Runs the plan; gives the exit code."""
     plan = plan_of(ctx, complete=True)
-    if ctx.params["strict_budget"]:
-        _ensure_priced(plan)
+    if ctx.params["strict_budget"] or plan.budget_usd is not None:
+        _priced(plan, strict=ctx.params["strict_budget"])
     limit = 1 if exitfirst else maxfail
     params = ctx.params
     wishes = Wishes(
@@ -118,11 +118,14 @@ def run_command(
     return _run(plan, wishes, own=own)
 
 
-def _ensure_priced(plan: Plan) -> None:
+def _priced(plan: Plan, *, strict: bool) -> None:
+    """Warns of agents that a budget cannot count, or refuses them."""
     from orchcore.agents.adapters.finder import find_adapters
-    from orchcore.execution.fitness import ensure_priced
+    from orchcore.execution.fitness import ensure_priced, unpriced
 
-    ensure_priced(plan, find_adapters())
+    if strict:
+        ensure_priced(plan, find_adapters())
+    say_problems(replace(problem, warning=True) for problem in unpriced(plan, find_adapters()))
 
 
 def _run(plan: Plan, wishes: Wishes, *, own: bool) -> int:

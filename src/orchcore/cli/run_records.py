@@ -43,9 +43,10 @@ def summary_row(run: RunSummary, now: float) -> tuple[str, ...]:
         now: Unix seconds, for how long a running one runs.
     """
     counts = ", ".join(f"{run.states[s]} {s}" for s in TALLIED if run.states.get(s))
+    paused = run.state == "running" and run.folder.pause_mark.exists()
     return (
         run.id,
-        run.state,
+        f"{run.state}, paused" if paused else run.state,
         "" if run.exit_code is None else f"exit {run.exit_code}",
         _shown_start(run.started_at) if run.started_at else "",
         shown_duration(run.duration_s(now)) if run.started_at else "",
@@ -158,7 +159,7 @@ def _row(row: Row, id_cells: int) -> Line:
 
 
 def _points_here(line: Line) -> bool:
-    return bool(line) and line[0][0] in ("details: ", "go on:   ")
+    return bool(line) and line[0][0] == "details: "
 
 
 def _summary_data(run: RunSummary) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import click
@@ -36,7 +37,7 @@ TARGETS = """\
 A TARGET selects phases: review (a phase), 'audit_*' (a glob), review:codex
 (one instance), +review (with all it needs), review+ (with all that needs it),
 path.py, path.py::review, or a folder with an orchfile. What a selected phase
-needs always runs too. Without a TARGET everything is selected."""
+needs is always part of the run. Without a TARGET everything is selected."""
 
 
 def selecting(command: Decorated) -> Decorated:
@@ -68,12 +69,25 @@ def selecting(command: Decorated) -> Decorated:
     return command
 
 
+class Usd(click.FloatRange):
+    """Dollars: a number that there is an end of."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number."""
+        usd = float(super().convert(value, param, ctx))
+        if not isfinite(usd):
+            self.fail(f"{value} is no amount of money", param, ctx)
+        return usd
+
+
 def replacing(command: Decorated) -> Decorated:
     """``-j``, ``--agent``, ``--model``, ``--budget``, ``--profile``: over what files say."""
     for option in (
         click.option(
             "--budget",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Usd(min=0, min_open=True),
             metavar="USD",
             help="What the run may cost; then nothing new starts, and all that is done is kept.",
         ),

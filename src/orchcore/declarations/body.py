@@ -58,7 +58,7 @@ class Node:
         run: The run's id.
         artifacts: This instance's own folder, kept.
         spent_usd: What its turns have cost so far.
-        budget_left_usd: ``None`` without a budget.
+        budget_left_usd: What its turns may still cost, of all budgets; ``None`` without one.
     """
 
     id: str
@@ -135,7 +135,7 @@ async def command(
         cwd: Its working directory; by default the orchfile's project folder.
         timeout: Wall time; the whole process tree is ended after it.
         check: Raise if it exits with anything but 0.
-        rerun: Ask again when a run is resumed. No run can be yet, so every command is asked.
+        rerun: Run it again when the run is resumed, whatever it printed before.
         env: Variables added to ours.
 
     Returns:

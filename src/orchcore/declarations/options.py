@@ -25,7 +25,7 @@ class PhaseOptions(TypedDict, total=False):
         limits: Named limits that its turns and commands take: ``{"gpu": 1}`` is one at a time.
         recovery: ``"halt"``: once begun it runs again only if a person says so.
         budget: USD that all of its turns may cost together.
-        estimate_usd: What one of its turns likely costs, where nothing is known of it yet.
+        estimate_usd: What one of its turns likely costs; what such turns cost counts if it is more.
         cache: Later runs use its result for so long (7 days if ``True``), if nothing has changed.
     """
 

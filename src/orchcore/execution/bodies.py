@@ -105,6 +105,7 @@ class RunningBody:
             folders.id,
             folders.artifacts(self._attempt.node),
             self._attempt.spent.cost_usd,
+            self._scene.office.treasury.left_usd(self._attempt.node.partition(":")[0]),
         )
 
     @property

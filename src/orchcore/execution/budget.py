@@ -128,6 +128,11 @@ class Treasury:
         self._probing: set[str] = set()
         self._changed = asyncio.Condition()
 
+    def left_usd(self, node: str) -> float | None:
+        """What the phase *node* may still spend; ``None``: nothing limits it."""
+        purses = self._purses(Claim(node, ""))
+        return min((max(0.0, purse.free_usd) for purse in purses), default=None)
+
     async def hold(self, claim: Claim) -> Held | Failure:
         """Waits until there is money for *claim*, or there never will be."""
         held = Held(claim, self._purses(claim))

@@ -39,6 +39,17 @@ def ensure_priced(plan: Plan, adapters: Mapping[str, Adapter]) -> None:
     Raises:
         UsageError: With every such agent.
     """
+    problems = unpriced(plan, adapters)
+    if problems:
+        raise UsageError(*problems)
+
+
+def unpriced(plan: Plan, adapters: Mapping[str, Adapter]) -> tuple[Problem, ...]:
+    """Agents of *plan* of whose turns no price can be known.
+
+    Raises:
+        UsageError: An agent is unknown.
+    """
     book = AgentBook(plan, adapters)
     problems: dict[Problem, None] = {}
     for user in _users(plan):
@@ -47,10 +58,9 @@ def ensure_priced(plan: Plan, adapters: Mapping[str, Adapter]) -> None:
             adapter, settings = book.adapter_of(name)
             if adapter.capabilities.money == "nothing" and settings.prices is None:
                 hint = f"tell its prices:   [agents.{name}.prices]   input = 2.0   output = 8.0"
-                message = f"agent '{name}' cannot be priced (--strict-budget)"
+                message = f"agent '{name}' cannot be priced: no budget counts its turns"
                 problems[Problem("unpriced", message, user.where, (hint,))] = None
-    if problems:
-        raise UsageError(*problems)
+    return tuple(problems)
 
 
 @dataclass(frozen=True, slots=True)

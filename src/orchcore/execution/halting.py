@@ -1,17 +1,20 @@
 """What may not go on before a person has decided."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from orchcore.declarations.body import RAISED
+from orchcore.errors import Problem, UsageError, did_you_mean
 from orchcore.execution.asking import Office
 from orchcore.execution.endings import Ending
 from orchcore.execution.ports import Ruling
 from orchcore.execution.resolving import Cell
 from orchcore.execution.storing import brief, stored
-from orchcore.journal.past import PastTurn
+from orchcore.journal.past import Past, PastTurn
+from orchcore.planning.plan import Plan, PlannedNode
 from orchcore.results import Failure
 
 
@@ -98,3 +101,34 @@ async def lost(office: Office, edits: tuple[PastTurn, ...]) -> str | None:
     """Puts back what *edits* had changed and is gone; if that cannot be, why."""
     gone = await office.files.gone(edits) if edits else None
     return None if gone is None else await office.files.put_back(gone)
+
+
+def fitting(rulings: Mapping[str, Ruling], plan: Plan, past: Past) -> Mapping[str, Ruling]:
+    """*rulings*, if each is of a node that may halt and gives what that node could.
+
+    Raises:
+        UsageError: One is or does not.
+    """
+    edited = {turn.begun.node.partition(":")[0] for turn in past.edits}
+    halting = {node.id: node for node in plan.nodes if node.options.halts or node.id in edited}
+    for name, ruling in rulings.items():
+        node = halting.get(name.partition(":")[0])
+        if node is not None and node.fan is not None and name not in past.last:
+            known = [one for one in past.last if one.startswith(f"{node.id}:")]
+            message = f"'{name}' is no instance that was begun: decide of each"
+            hints = tuple(f"--rerun {one}" for one in known[:5]) or ("it was never begun",)
+            raise UsageError(Problem("unknown-target", message, None, hints))
+        if node is None:
+            message = f"nothing has to be decided of '{name}': it has no recovery=\"halt\""
+            raise UsageError(Problem("unknown-target", message, None, did_you_mean(name, halting)))
+        if not ruling.rerun and (ruling.value is not None or name not in past.last):
+            _ensure_fit(name, node, ruling)
+    return rulings
+
+
+def _ensure_fit(name: str, node: PlannedNode, ruling: Ruling) -> None:
+    try:
+        given(node.returns, ruling.value)
+    except RAISED as error:
+        hint = f"--answer {name} FILE, with JSON of what it gives: {node.returns}"
+        raise UsageError(Problem("usage", f"{name}: {misfit(error)}", None, (hint,))) from None

@@ -33,6 +33,8 @@ NUDGE = (
     "look at what you have done so far, finish what was asked, and answer as you were asked to."
 )
 
+REVISE = "You have answered this before. A person has seen that and wants it revised: "
+
 
 @dataclass(frozen=True, slots=True)
 class Counter:
@@ -75,6 +77,7 @@ class Conversation:
         self._feedback = feedback
         self._last: Turn | None = None
         self._answered = False
+        self._heard = feedback is None
         self._reader: ReferenceType[object] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -92,6 +95,7 @@ class Conversation:
     @property
     def feedback(self) -> str | None:
         """What a person at a gate wants revised; ``None`` the first time."""
+        self._heard = True
         return self._feedback
 
     @property
@@ -122,6 +126,7 @@ class Conversation:
 
     async def ask(self, prompt: str, result: Any = str, /) -> Any:
         """Runs one turn, and as many more as its answer has to be asked again."""
+        prompt = self._with_feedback(prompt)
         await self._left_alone()
         with self._alone():
             if result is str:
@@ -144,6 +149,7 @@ class Conversation:
         self, prompt: str, reader: Sequence[ReferenceType[object]]
     ) -> AsyncGenerator[AgentEvent]:
         heard: asyncio.Queue[AgentEvent | None] = asyncio.Queue()
+        prompt = self._with_feedback(prompt)
         await self._left_alone()
         with self._alone():
             self._reader = reader[0]
@@ -202,6 +208,13 @@ class Conversation:
         )
         whole = asked.whole or asked
         return replace(asked, prompt=text, resumed=self._resumed, instructions="", whole=whole)
+
+    def _with_feedback(self, prompt: str) -> str:
+        """*prompt*, with what a person wants revised if the body has not looked at that."""
+        if self._heard:
+            return prompt
+        self._heard = True
+        return f"{prompt}\n\n{REVISE}{self._feedback}"
 
     def _ensure(self, ability: Ability, way_out: str = "") -> None:
         try:

@@ -160,7 +160,9 @@ class Scheduler:
         session = None if cell is None or ending is None else cell.session or ending.session
         if cell is None or session is None or session.session_id is None:
             reason = f"{source.name} cannot be revised: it is no agent's phase with a conversation"
-            return Ending("failed", reason=reason, failure=Failure("error", reason))
+            hint = f"orchcore approve {self._scene.office.around.folders.id} {gate.id} --yes, --no"
+            reason = f"{reason}; answer otherwise ({hint} or --edit FILE)"
+            return Ending("paused", reason=reason, failure=Failure("blocked", reason))
         late = self._inputs.late(cell.node)
         revision = Revision(comment, session)
         again = await Attempts(self._scene, cell, late, revision).run(cell.values)

@@ -4,6 +4,7 @@ Comes in: an orchfile and a script of what agents answer. Goes out: what the run
 of its events. Knows every room but the command line, and starts no process of its own.
 """
 
+from orchcore.planning.drafting import Request
 from orchcore.testing.clocks import VirtualClock
 from orchcore.testing.recordings import check_adapter
 from orchcore.testing.rehearsal import MemoryRecorder, Rehearsal, Rehearsed
@@ -19,6 +20,7 @@ __all__ = [
     "MemoryRecorder",
     "Rehearsal",
     "Rehearsed",
+    "Request",
     "ScriptedAdapter",
     "ScriptedRunner",
     "VirtualClock",

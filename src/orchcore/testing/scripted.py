@@ -34,8 +34,9 @@ def replied(
 
 
 def answered(data: object, *, cost_usd: float | None = None) -> TurnResult:
-    """A turn that succeeded with a structured answer, JSON-like *data*."""
-    return replace(replied(repr(data), cost_usd=cost_usd), answer=data)
+    """A turn that succeeded with a structured answer, JSON-like *data*; a text is one, too."""
+    text = data if isinstance(data, str) else repr(data)
+    return replace(replied(text, cost_usd=cost_usd), answer=data)
 
 
 def failed(
