@@ -39,6 +39,7 @@ def runs(here: Path) -> set[str]:
 
 
 def test_the_room_of_each_run_is_told(here: Path) -> None:
+    """Without an option nothing is removed."""
     told(here, "run", "made")
     (run,) = runs(here)
     report = told(here, "clean").splitlines()
@@ -78,6 +79,7 @@ def test_links_are_not_followed(here: Path, tmp_path_factory: pytest.TempPathFac
 
 
 def test_mistakes_are_told(here: Path) -> None:
+    """Exit 4, and nothing is removed."""
     assert "not a duration" in told(here, "clean", "--older-than", "soon", code=4)
 
 

@@ -91,6 +91,7 @@ def test_pause_lets_running_turns_finish(here: Path, running: subprocess.Popen[s
 
 
 def test_logs_show_and_follow_what_agents_write(here: Path, running: subprocess.Popen[str]) -> None:
+    """What there is, and what comes until the run ends."""
     shown = told(here, "logs", "latest", "work")
     assert shown.splitlines() == ["[turn-1: slow]", "I am at work"]
     command = [*ORCHCORE, "logs", "-f"]
@@ -129,6 +130,19 @@ def test_reap_ends_what_a_dead_run_left(here: Path) -> None:
     assert other.poll() is None
     os.kill(other.pid, signal.SIGKILL)
     other.wait()
+
+
+def test_stop_now_kills_agents_that_do_not_heed(here: Path) -> None:
+    """Without the grace that they would have else."""
+    heedless = AGENT.replace("touch begun", "trap '' TERM INT HUP; touch begun")
+    (here / "slow").write_text(heedless)
+    command = [*ORCHCORE, "run", "--progress", "plain"]
+    with subprocess.Popen(command, cwd=here, env=quiet_environ()) as front:
+        until((here / "begun").exists)
+        began = time.monotonic()
+        assert "has ended with exit code 2" in told(here, "stop", "--now")
+        assert time.monotonic() - began < 5
+        assert front.wait(5) == 2
 
 
 def test_resume_ends_what_the_process_before_it_left(here: Path) -> None:

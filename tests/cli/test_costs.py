@@ -51,6 +51,7 @@ def test_a_run_stops_at_its_budget_and_goes_on_with_a_higher_one(here: Path) -> 
 
 
 def test_the_configuration_may_have_a_budget(here: Path) -> None:
+    """It holds as ``--budget`` does."""
     settings = (here / "orchcore.toml").read_text()
     (here / "orchcore.toml").write_text(f"budget = 0.3\n{settings}")
     assert orchcore("run", cwd=here).returncode == 11

@@ -70,9 +70,9 @@ def test_every_node_has_its_reason(here: Path) -> None:
         "REUSE work:a nothing has changed",
         "RUN work:b failed: error: ValueError: broken $0.00",
         "ASK approved it has no answer yet",
-        "RUN end upstream changed: work, approved",
+        "RUN end blocked before, after work, approved",
         "",
-        "likely cost of the 4 that run: $0.00, 3 of them unknown",
+        "likely cost of the 1 with agents that run: $0.00",
     ]
 
 
@@ -94,7 +94,7 @@ def test_what_has_changed_is_told(here: Path) -> None:
 
 
 def test_nothing_is_started_or_recorded(here: Path) -> None:
-    """It may be asked while the run goes on, and from another folder."""
+    """The record is as it was."""
     before = orchcore("show", "--json", cwd=here).stdout
     (here / "fixed").touch()
     foreseen(here)

@@ -70,9 +70,12 @@ def test_no_and_by_whom(here: Path) -> None:
     told(here, "approve", "latest", "--no", "--by", "ann")
     assert "not approved by ann" in told(here, "resume", code=1)
     told(here, "resume", code=1)
-    told(here, "approve", "latest", "approved", "--yes")
+    told(here, "approve", "latest", "approved", "--yes", "--by", "bob")
     told(here, "resume")
     assert value(here) == "dig"
+    events = json.loads(told(here, "show", "--json"))["events"]
+    given = [(one["approved"], one["by"]) for one in events if one["kind"] == "approval_given"]
+    assert (given[0], given[-1]) == ((False, "ann"), (True, "bob"))
 
 
 def test_an_edited_value_is_checked_by_its_type(here: Path) -> None:
@@ -119,6 +122,9 @@ def test_mistakes_are_told(here: Path) -> None:
     assert "one answer at a time" in told(
         here, "approve", "latest", "--yes", "--revise", "x", code=4
     )
+    told(here, "approve", "latest", "--yes")
+    told(here, "resume")
+    assert "no gate of run" in told(here, "approve", "latest", "--yes", code=4)
 
 
 def test_a_run_that_asks_at_its_terminal_takes_an_answer_from_another(here: Path) -> None:
@@ -126,7 +132,7 @@ def test_a_run_that_asks_at_its_terminal_takes_an_answer_from_another(here: Path
     with Subreaper([*ORCHCORE, "run"], cwd=here, env=quiet_environ(), terminal=True) as running:
         running.terminal.read_until("approve? [y/n/e/r/?]", within_s=30)
         said = told(here, "approve", "latest", "approved", "--yes", "--by", "ann")
-        assert "answered by ann; the run takes it" in said
+        assert "answered by ann; the run takes it if it asks at a terminal" in said
         assert running.wait(20) == 0
         running.terminal.read_until("details: ", within_s=10)
         assert "by ann" in running.terminal.screen

@@ -125,6 +125,7 @@ async def test_what_is_spent_survives(tmp_path: Path) -> None:
 
 
 async def test_without_a_budget_nobody_waits(tmp_path: Path) -> None:
+    """Turns of one kind all start at once, without a probe."""
     done = await played(tmp_path, Metered(), None)
     assert done.exit_code == 0
     started = [event.at for event in done.of(TurnStarted)]
@@ -141,7 +142,7 @@ async def test_what_is_given_back_lets_others_start() -> None:
     """A turn that cost less than was held for it."""
     treasury = Treasury(1.0)
     first = await held(treasury, estimate_usd=0.9)
-    waiting = asyncio.ensure_future(held(treasury, estimate_usd=0.9))
+    waiting = asyncio.create_task(held(treasury, estimate_usd=0.9), name="waits")
     await asyncio.sleep(0)
     assert not waiting.done()
     await treasury.settle(first, 0.05)
@@ -162,7 +163,7 @@ async def test_a_probe_that_is_cut_lets_the_next_one_try() -> None:
     """Nobody waits for a turn that is gone."""
     treasury = Treasury(1.0)
     first = await held(treasury)
-    waiting = asyncio.ensure_future(held(treasury))
+    waiting = asyncio.create_task(held(treasury), name="waits")
     await asyncio.sleep(0)
     await treasury.let_go(first)
     assert isinstance(await waiting, Held)

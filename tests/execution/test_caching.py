@@ -87,6 +87,7 @@ async def test_a_later_run_uses_a_result(runs: Runs) -> None:
     [("True", 7 * 24 - 1, True), ("True", 7 * 24 + 1, False), ('"3h"', 4, False), ("3", 0, True)],
 )
 async def test_results_have_an_age(runs: Runs, cache: str, hours: int, taken: bool) -> None:
+    """Once it is over they are made anew."""
     await runs.go(cache)
     await runs.clock.sleep(hours * 3600)
     done = await runs.go(cache)
@@ -104,6 +105,7 @@ CHANGES: Mapping[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 async def test_what_makes_it_run(runs: Runs, name: str) -> None:
+    """Each difference alone makes it run, and what needs it."""
     await runs.go()
     done = await runs.go(**CHANGES[name])
     assert (done.states["survey"], len(runs.asked)) == ("passed", 2)
@@ -168,6 +170,7 @@ async def test_steps_agents_count(runs: Runs) -> None:
 
 
 async def test_garbage_and_folders_that_cannot_be_written_are_no_cache(runs: Runs) -> None:
+    """Runs go on as if there were none."""
     await runs.go()
     for path in (runs.folder / "cache").iterdir():
         path.write_text("{")
@@ -191,6 +194,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 async def test_before_anything_starts(runs: Runs, name: str) -> None:
+    """What could never be used, or only wrongly, is refused."""
     decorator, edge, told = REFUSED[name]
     kind = "Agent" if "session" in edge else "str"
     rest = "" if "session" in edge else "ai: Agent, "

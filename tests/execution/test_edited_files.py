@@ -127,6 +127,7 @@ def put_back(done: Rehearsed) -> list[str]:
 
 
 async def test_what_a_finished_phase_had_changed_is_put_back(project: Project) -> None:
+    """It is reused, with its files, and a warning names them."""
     await project.go(fails="review")
     undo(project)
     done = await project.go()
@@ -139,6 +140,7 @@ async def test_what_a_finished_phase_had_changed_is_put_back(project: Project) -
 async def test_what_turns_had_changed_is_put_back_in_a_body_that_runs_again(
     project: Project,
 ) -> None:
+    """Before the turn that failed goes on from them."""
     await project.go(fails="polish")
     project.change("old.py", "half")  # nobody answered for the rest
     undo(project)
@@ -148,6 +150,7 @@ async def test_what_turns_had_changed_is_put_back_in_a_body_that_runs_again(
 
 
 async def test_what_a_step_had_changed_is_put_back(project: Project) -> None:
+    """It is given back from the record, with its files."""
     body = """
     @agent.step(permission="edit")
     async def change(ai: Agent, what: str) -> str:
@@ -175,6 +178,7 @@ async def test_what_was_meant_stays(project: Project) -> None:
 
 
 async def test_a_turn_that_undid_another_is_no_loss(project: Project) -> None:
+    """What counts is what the files were last."""
     project.edits = {"implement": {"old.py": "changed"}, "polish": {"old.py": "old"}}
     await project.go(fails="review")
     done = await project.go()

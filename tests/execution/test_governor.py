@@ -88,6 +88,7 @@ async def test_nobody_waits_for_longer_than_allowed(tmp_path: Path) -> None:
 
 
 async def test_who_does_not_want_to_wait_fails(tmp_path: Path) -> None:
+    """At once, as a failure that retries may be spent on."""
     done, runner = await played(tmp_path, limited(9), options='on_rate_limit="fail"')
     assert (done.exit_code, len(runner.prompts)) == (1, 1)
 
@@ -150,6 +151,7 @@ async def test_a_gate_that_is_closed_before_a_turn_counts_as_well(
 
 
 def test_a_limit_holds_for_its_own_run_where_nothing_can_be_written(tmp_path: Path) -> None:
+    """Nobody runs into it again at once."""
     (tmp_path / "file").write_text("")
     clock = VirtualClock()
     governor = Governor(GateFiles(tmp_path / "file" / "gates"), clock)
@@ -202,6 +204,7 @@ async def test_after_a_limit_one_is_let_through_then_two_then_four(tmp_path: Pat
 
 
 def test_the_later_deadline_wins_and_an_older_report_never_opens() -> None:
+    """Whoever comes last, and however its turn ended."""
     clock = VirtualClock()
     gates = MemoryGates()
     governor = Governor(gates, clock)
@@ -227,6 +230,7 @@ def test_clocks_that_jump_move_no_deadline() -> None:
 
 
 def test_files_are_shared_private_and_survive_garbage(tmp_path: Path) -> None:
+    """What cannot be read counts as open."""
     folder = tmp_path / "gates"
     clock = VirtualClock()
     Governor(GateFiles(folder), clock).close(LET_THROUGH, LIMIT)

@@ -55,6 +55,7 @@ async def test_two_runs_have_no_more_agents_than_the_machine_bears(tmp_path: Pat
 
 
 def test_more_jobs_are_more_agents_unless_the_configuration_says_how_many() -> None:
+    """``-j 200`` is meant."""
     assert Config().max_agents(200) == 200
     assert Config().max_agents(1) >= 4
     assert Config(Settings(max_agents=2)).max_agents(200) == 2
@@ -66,6 +67,7 @@ def _hold(folder: Path) -> None:
 
 
 def test_a_process_that_is_killed_gives_its_place_back(tmp_path: Path) -> None:
+    """The kernel does, nobody has to count."""
     places = PlaceFiles(tmp_path / "places")
     other = multiprocessing.get_context("spawn").Process(target=_hold, args=(tmp_path / "places",))
     other.start()
@@ -82,6 +84,7 @@ def test_a_process_that_is_killed_gives_its_place_back(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made_holds_nobody_up(tmp_path: Path) -> None:
+    """Then every place is free."""
     (tmp_path / "file").write_text("")
     places = PlaceFiles(tmp_path / "file" / "places")
     taken = [places.take(2), places.take(2)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchcore.agents.invocation import Invocation
-from orchcore.errors import UsageError
+from orchcore.errors import OrchcoreError
 from orchcore.events import LimitAwaited, TurnStarted, Warned
 from orchcore.journal.past import Past
 from orchcore.planning.drafting import Request
@@ -85,6 +85,7 @@ async def played(
 
 
 async def test_another_agent_answers_at_once(tmp_path: Path) -> None:
+    """Nobody waits, and a warning says who stands in."""
     done, asked = await played(tmp_path, ONE, limited(claude=["first"]))
     assert [(one.agent, one.prompt) for one in asked] == [("claude", "first"), ("codex", "first")]
     assert (done.values["talk"], done.of(LimitAwaited)) == ("<codex>", [])
@@ -93,11 +94,13 @@ async def test_another_agent_answers_at_once(tmp_path: Path) -> None:
 
 
 async def test_the_next_one_if_that_is_limited_too(tmp_path: Path) -> None:
+    """In the order in which they were named."""
     _, asked = await played(tmp_path, ONE, limited(claude=["first"], codex=["first"]))
     assert [one.agent for one in asked] == ["claude", "codex", "gemini"]
 
 
 async def test_if_all_are_limited_the_first_that_opens(tmp_path: Path) -> None:
+    """Then somebody waits, which is told."""
     clock = VirtualClock()
     done, asked = await played(
         tmp_path,
@@ -153,7 +156,7 @@ REFUSED: Mapping[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 async def test_before_anything_starts(tmp_path: Path, name: str) -> None:
+    """Options that contradict each other, and agents that are none, are refused."""
     options, told = REFUSED[name]
-    with pytest.raises(Exception, match=told) as caught:
+    with pytest.raises(OrchcoreError, match=told):
         await played(tmp_path, ONE, limited(), options=options)
-    assert isinstance(caught.value, UsageError) or "option" in str(caught.value)

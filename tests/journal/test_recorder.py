@@ -290,3 +290,15 @@ async def test_parameters_that_are_not_unicode_are_recorded(tmp_path: Path) -> N
     await recorder.commit(started)
     await recorder.close()
     assert recorded(folder) == [replace(started, parameters={"a": "\\udc80"})]
+
+
+async def test_what_comes_while_the_writer_closes_is_written(tmp_path: Path) -> None:
+    """An event that is handed over in the moment of the end, while an earlier group is written."""
+    folder = new_run(tmp_path)
+    for number in range(20):
+        recorder = opened(folder)
+        await recorder.commit(node_ended(f"first-{number}"))
+        recorder.note(node_ended(f"last-{number}"))
+        await recorder.close()
+    names = {one.node for one in read_run(folder).results}
+    assert names == {f"{name}-{number}" for number in range(20) for name in ("first", "last")}

@@ -29,6 +29,7 @@ def test_built_in_adapters_stand_it(path: Path) -> None:
 
 
 def test_a_good_stream_is_given_back() -> None:
+    """The check says nothing, and gives what the parser made of it."""
     result = check_adapter(LineAdapter(), GOOD)
     assert (result.text, result.failure) == ("hi", None)
 
@@ -67,6 +68,8 @@ class Confused(LineParser):
     ],
 )
 def test_a_bad_parser_is_found_out(parser: type[LineParser], said: str) -> None:
+    """Whatever it does wrong is named."""
+
     class Adapter(LineAdapter):
         def parser(self, invocation: Invocation) -> LineParser:
             del invocation

@@ -77,7 +77,7 @@ def approve_command(file: str | None, run: str, gate: str | None, **said: Any) -
     )
     leave(decision, folder.answer_file(question.node))
     runs = read_summary(folder).state == "running"
-    how = "the run takes it, or goes on with it later" if runs else "go on"
+    how = "the run takes it if it asks at a terminal, else go on" if runs else "go on"
     say(f"answered by {decision.by}; {how}:   orchcore resume {folder.id}\n")
 
 

@@ -87,7 +87,8 @@ def rulings_of(params: Mapping[str, Any]) -> "Mapping[str, Ruling]":
         try:
             said.append((node, Ruling(rerun=False, value=Path(file).read_text("utf-8"))))
         except (OSError, ValueError) as error:
-            raise UsageError(Problem("usage", f"--answer {node} {file}: {error}")) from None
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise UsageError(Problem("usage", f"--answer {node} {file}: {why}")) from None
     rulings = dict(said)
     if said and params["resume"] is None:
         hint = "orchcore resume RUN --rerun NODE"

@@ -12,7 +12,7 @@ from orchcore.agents.adapters.protocol import Adapter
 from orchcore.cli.output import say_lines
 from orchcore.cli.recorded import project_at
 from orchcore.cli.resuming import RUN_WORD
-from orchcore.errors import Problem, UsageError, did_you_mean
+from orchcore.errors import Problem, UsageError, did_you_mean, shell_word
 from orchcore.journal.folder import ProjectFolder, RunFolder
 from orchcore.journal.reader import read_run
 from orchcore.journal.record import RecordedTurn, RunRecord
@@ -64,6 +64,9 @@ def logs_command(file: str | None, run: str, node: str | None, follow: bool) -> 
 
 def _meant(project: ProjectFolder, run: str, node: str | None) -> tuple[RunFolder, str | None]:
     """The run and the node of the two words; a first one that is no run's may be the node."""
+    if "/" in run or run.endswith(".py"):
+        hint = f"orchcore logs --file {shell_word(run)}   (-f follows a run)"
+        raise UsageError(Problem("unknown-run", f"'{run}' is no run", None, (hint,)))
     if node is None and not RUN_WORD.fullmatch(run):
         return project.find_run("latest"), run
     try:

@@ -82,11 +82,13 @@ def _resuming(plan: Plan, params: Mapping[str, Any]) -> Iterator[str]:
     rows = [
         (one.action, one.node, clean_line(mask(one.reason)), _price(one.cost_usd)) for one in found
     ]
-    known = [one.cost_usd for one in found if one.action == "RUN" and one.cost_usd is not None]
-    runs = sum(one.action == "RUN" for one in found)
+    again = [one for one in found if one.action == "RUN"]
+    known = [one.cost_usd for one in again if one.cost_usd is not None]
+    runs = sum(one.costs or one.cost_usd is not None for one in again)
     price = _price(sum(known)) if known else "unknown"
     missing = f", {runs - len(known)} of them unknown" if 0 < len(known) < runs else ""
-    likely = f"likely cost of the {runs} that run: {price}{missing}" if runs else "nothing runs"
+    likely = f"likely cost of the {runs} with agents that run: {price}{missing}"
+    likely = likely if runs else "nothing that runs costs anything" if again else "nothing runs"
     yield from (*columns(rows).splitlines(), "", likely)
 
 

@@ -32,7 +32,7 @@ class CommandLine:
 
     Attributes:
         argv: Program and arguments; no shell.
-        cwd: Working directory, absolute.
+        cwd: Working directory, below the orchfile's folder if it is relative.
         timeout_s: Wall time; ``None``: no limit.
         check: Whether a non-zero exit raises.
         rerun: Whether a resumed run asks again.

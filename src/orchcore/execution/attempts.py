@@ -150,7 +150,7 @@ class Attempts:
             if failure.kind not in self._spent.kinds | {"timeout"}:
                 self._retold += 1  # the body's own verdict: what it was told was not good enough
             journalist.say(RetryScheduled(now, self._id, number, attempts, wait, failure))
-            await asyncio.sleep(wait)
+            await self._scene.office.around.clock.sleep(wait)
         lasted_s = time.monotonic() - began - self._cell.waited_s
         return replace(ending, duration_s=lasted_s, spent=self._spent)
 

@@ -303,7 +303,7 @@ class RunningBody:
             # no RetryScheduled: the node's attempt goes on
             text = f"step '{step.name}' failed ({failure}): attempt {number + 1} of {attempts}"
             self.warn(f"{text} in {wait:.3g} s")
-            await asyncio.sleep(wait)
+            await self._scene.office.around.clock.sleep(wait)
 
     async def _tried(
         self,

@@ -29,12 +29,14 @@ class Foreseen:
         action: What would happen to it.
         reason: Why, one line.
         cost_usd: What it cost the last time, if it would run again and that is known.
+        costs: Whether it may cost something: it has an agent, or had turns.
     """
 
     node: str
     action: Action
     reason: str
     cost_usd: float | None = None
+    costs: bool = False
 
 
 class Foreseer:
@@ -63,7 +65,7 @@ class Foreseer:
         if cached is not None:
             self.found[cell.id] = Foreseen(cell.id, "REUSE", cached.reason)
             return cached
-        self.found[cell.id] = self._run(cell.id, self.why(cell, key))
+        self.found[cell.id] = self._run(cell, self.why(cell, key))
         if cell.node.options.halts and cell.identity in self._past.begun:
             self.found[cell.id] = self._decided(replace(self.found[cell.id], action="HALT"))
         return _would_not("it would run")
@@ -108,12 +110,16 @@ class Foreseer:
         needs = ", ".join(need for need in cell.node.needs if need in changed) or ending.reason
         before = self._past.last.get(cell.id)
         if before is None and cell.identity not in self._past.begun:
-            return self._run(cell.id, f"new, after {needs}")
-        return self._run(cell.id, f"upstream changed: {needs}")
+            return self._run(cell, f"new, after {needs}")
+        if before is not None and before.state not in ("passed", "reused", "partial"):
+            return self._run(cell, f"{before.state} before, after {needs}")
+        return self._run(cell, f"upstream changed: {needs}")
 
-    def _run(self, node: str, reason: str) -> Foreseen:
-        before = self._past.last.get(node)
-        return Foreseen(node, "RUN", reason, None if before is None else before.cost_usd)
+    def _run(self, cell: Cell, reason: str) -> Foreseen:
+        before = self._past.last.get(cell.id)
+        usd = None if before is None else before.cost_usd
+        costs = cell.node.role == "agent" or (before is not None and before.turns > 0)
+        return Foreseen(cell.id, "RUN", reason, usd, costs)
 
     def why(self, cell: Cell, key: Key) -> str:
         """Why *cell* cannot be reused."""

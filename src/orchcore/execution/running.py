@@ -45,7 +45,7 @@ class Played:
     """What a run came to.
 
     Attributes:
-        exit_code: As ``execution.md`` orders them.
+        exit_code: Of several that apply the first of 3, 2, 11, 12, 1, 10.
         endings: Of every node and instance, by id.
         given: What its sources gave.
     """

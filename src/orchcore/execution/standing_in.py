@@ -63,7 +63,7 @@ class StandIns:
         """What *name* is asked: all of it, and before that what was said in the conversation."""
         if name == self.choice.name:
             return asked
-        asked = asked.whole or asked
+        asked = replace(asked.whole or asked, read=asked.read)
         if asked.resumed is None:
             return asked
         said = "\n".join(_said(self.office.memory.conversation(asked.resumed.session_id)))

@@ -255,6 +255,7 @@ def test_rate_limit_tells_when_to_come_back() -> None:
     ("window", "of_model"), [("five_hour", False), ("seven_day_opus", True), ("overage", False)]
 )
 def test_whose_window_is_used_up(window: str, of_model: bool) -> None:
+    """Of a subscription's windows two are one model's; the rest is the account's."""
     stream = stream_of("usage_limit_oauth").replace(b'"five_hour"', f'"{window}"'.encode())
     failure = replay(stream, exit_code=1).result.failure
     assert failure is not None
