@@ -233,4 +233,4 @@ def _step(row: sqlite3.Row, events: Mapping[int, Event]) -> RecordedStep:
 
 
 def _cells(row: sqlite3.Row) -> dict[str, Any]:
-    return dict(row)
+    return {name: row[name] for name in row.keys() if name != "key_parts"}  # noqa: SIM118

@@ -101,7 +101,6 @@ class RecordedResult:
         ended_at: Unix time.
         ended_seq: Number of the event that tells it.
         key: Digest of all it depended on; ``None`` if it was recorded without one.
-        key_parts: JSON of what the key was made of.
     """
 
     node: str
@@ -113,7 +112,6 @@ class RecordedResult:
     ended_at: float
     ended_seq: int
     key: str | None
-    key_parts: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +139,6 @@ class RecordedTurn:
         started_seq: Number of the event that tells its start.
         ended_seq: Number of the event that tells its end.
         key: Digest of all it depended on; ``None`` if it was recorded without one.
-        key_parts: JSON of what the key was made of.
     """
 
     node: str
@@ -164,7 +161,6 @@ class RecordedTurn:
     started_seq: int
     ended_seq: int | None
     key: str | None
-    key_parts: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +180,6 @@ class RecordedStep:
     started_seq: int
     ended_seq: int | None
     key: str | None
-    key_parts: str | None
 
 
 @dataclass(frozen=True, slots=True)

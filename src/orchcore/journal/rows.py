@@ -34,8 +34,8 @@ _EVENT_VALUES = "(?, ?, ?, ?, CAST(? AS TEXT))"  # the body's bytes are stored a
 
 _TURN_STARTED = """
 INSERT INTO turns (started_seq, node, attempt, turn, parent, agent, adapter, model,
-                   prompt_digest, folder, session_id, state, started_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?)
+                   prompt_digest, folder, session_id, state, started_at, key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, nullif(?, ''))
 """
 _TURN_ENDED = """
 UPDATE turns SET ended_seq = ?, state = ?, session_id = coalesce(?, session_id),
@@ -45,8 +45,8 @@ WHERE started_seq = (SELECT max(started_seq) FROM turns
                      WHERE node = ? AND attempt = ? AND turn = ?)
 """
 _STEP_STARTED = """
-INSERT INTO steps (started_seq, node, attempt, path, step, label, state, started_at)
-VALUES (?, ?, ?, ?, ?, ?, 'running', ?)
+INSERT INTO steps (started_seq, node, attempt, path, step, label, state, started_at, key)
+VALUES (?, ?, ?, ?, ?, ?, 'running', ?, nullif(?, ''))
 """
 _STEP_ENDED = """
 UPDATE steps SET ended_seq = ?, state = ?, exit_code = ?, ended_at = ?
@@ -54,8 +54,8 @@ WHERE started_seq = (SELECT max(started_seq) FROM steps
                      WHERE node = ? AND attempt = ? AND path = ?)
 """
 _RESULT = """
-INSERT INTO results (ended_seq, node, is_instance, attempt, state, value_digest, ended_at)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO results (ended_seq, node, is_instance, attempt, state, value_digest, ended_at, key)
+VALUES (?, ?, ?, ?, ?, ?, ?, nullif(?, ''))
 """
 _RUN_ENDED = """
 UPDATE processes SET ended_at = ?, exit_code = ?
@@ -129,7 +129,7 @@ def change_of(seq: int, event: Event) -> Change | None:
             is_instance = isinstance(event, InstanceEnded)
             told = (seq, event.node, is_instance, event.attempt, event.state)
             value_digest = None if event.value is None else digest(event.value)
-            return Change(_RESULT, (*told, value_digest, event.at))
+            return Change(_RESULT, (*told, value_digest, event.at, event.key))
         case RunEnded():
             return Change(_RUN_ENDED, (event.at, event.exit_code))
         case _:
@@ -145,7 +145,7 @@ def _turn_change(seq: int, event: TurnStarted | TurnEnded) -> Change:
     named = (event.node, event.attempt, event.turn)
     if isinstance(event, TurnStarted):
         asked = (event.agent, event.adapter, event.model, digest(event.prompt))
-        place = (event.folder, event.session_id, event.at)
+        place = (event.folder, event.session_id, event.at, event.key)
         return Change(_TURN_STARTED, (seq, *named, event.parent, *asked, *place))
     usage = event.usage
     tokens = (usage.input_tokens, usage.output_tokens, usage.cached_input_tokens)
@@ -159,7 +159,7 @@ def _turn_change(seq: int, event: TurnStarted | TurnEnded) -> Change:
 def _step_change(seq: int, event: SubStepStarted | SubStepEnded) -> Change:
     named = (event.node, event.attempt, event.path)
     if isinstance(event, SubStepStarted):
-        return Change(_STEP_STARTED, (seq, *named, event.step, event.label, event.at))
+        return Change(_STEP_STARTED, (seq, *named, event.step, event.label, event.at, event.key))
     ended = (_work_state(event), event.exit_code, event.at)
     return Change(_STEP_ENDED, (seq, *ended, *named))
 

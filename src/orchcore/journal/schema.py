@@ -1,12 +1,9 @@
 """The tables of a run's database, ``journal.db``.
 
 ``events`` is the record: every event once, in order, as the JSON that ``event_json`` gives. The
-other tables are an index to it, written in the same transaction, so that resume finds a value by
-its key without reading the whole record. They hold no value themselves: ``ended_seq`` leads to
-the event that does.
-
-``key`` (a digest) and ``key_parts`` (JSON: what it was made of, so that a difference can be
-explained) are NULL until something reusable is recorded with them. Times are unix seconds.
+other tables are an index to it, written in the same transaction, so that it can be looked into
+without reading the whole record. They hold no value themselves: ``ended_seq`` leads to the event
+that does. ``key`` is NULL where there is none; ``key_parts`` is not used. Times are unix seconds.
 """
 
 SCHEMA_VERSION = 1
