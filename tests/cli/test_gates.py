@@ -54,7 +54,7 @@ def test_a_gate_survives_its_process(here: Path) -> None:
     assert "approved: Do these 1 steps?" in shown
     assert '"dig"' in shown
     assert "go on:   orchcore resume" in told(here, "approve", "latest", "approved", "--yes")
-    assert "answered by" in told(here, "approve")
+    assert "answered yes by" in told(here, "approve")
     resumed = told(here, "resume")
     assert "2 passed, 1 reused" in resumed
     assert value(here) == "dig"

@@ -118,7 +118,8 @@ def _waiting(
             what = f"to be revised ({decision.comment})" if decision.comment else what
             yield f"answered {what} by {decision.by}; go on:   orchcore resume {folder.id}"
         else:
-            yield f"answer:   orchcore approve {folder.id} {question.node} --yes"
+            others = "--no, --edit FILE, --revise COMMENT"
+            yield f"answer:   orchcore approve {folder.id} {question.node} --yes   (or {others})"
 
 
 def _edited(folder: RunFolder, question: ApprovalAsked, file: Path) -> str:

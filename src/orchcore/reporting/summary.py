@@ -57,10 +57,17 @@ def summary(story: Story, glyphs: Glyphs, now: float) -> list[Line]:
     lines.append(_tally(story, glyphs, now))
     if story.run is not None and story.run.run:
         lines.append((("details: ", "dim"), (_command("show", story.run), "")))
+        if story.fate != "goes on" and any(_asks(leaf, story) for leaf in story.told):
+            lines.append((("answer:  ", "dim"), (_command("approve", story.run), "")))
         if story.fate != "goes on" and (story.ended is None or story.ended.exit_code):
             more = " --budget USD" if story.ended and story.ended.exit_code == _EXHAUSTED else ""
             lines.append((("go on:   ", "dim"), (_command("resume", story.run) + more, "")))
     return lines
+
+
+def _asks(leaf: Leaf, story: Story) -> bool:
+    """Whether *leaf* is a gate that waits for an answer."""
+    return leaf.state == "paused" and story.node_of(leaf).drawn.role == "gate"
 
 
 _EXHAUSTED = 11
