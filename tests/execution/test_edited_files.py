@@ -80,7 +80,7 @@ class Project:
         if text is None:
             path.unlink()
         else:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
     def git(self, command: str) -> None:
@@ -290,18 +290,21 @@ async def test_without_git(project: Project, monkeypatch: pytest.MonkeyPatch) ->
 
 async def test_nothing_is_put_where_a_person_has_put_something_else(project: Project) -> None:
     """A folder where a file was, a file where a folder was, a file that git ignores."""
-    project.edits = {"implement": {"one": "agent's", "nd/two": "agent's", "local.cfg": "agent's"}}
+    changed = ("one", "nd/two", "deep/down/three", "local.cfg")
+    project.edits = {"implement": dict.fromkeys(changed, "agent's")}
     await project.go(fails="review")
     shutil.rmtree(project.folder / "nd")
     (project.folder / "one").unlink()
     (project.folder / "one").mkdir()
     project.change("one/mine", "person's")
     project.change("nd", "person's")
+    shutil.rmtree(project.folder / "deep")
+    project.change("deep", "person's")
     project.change(".gitignore", "local.cfg")
     project.change("local.cfg", "person's")
     done = await project.go()
     assert (put_back(done), done.exit_code) == ([], 0)
-    assert project.read("one/mine", "nd", "local.cfg") == ["person's"] * 3
+    assert project.read("one/mine", "nd", "deep", "local.cfg") == ["person's"] * 4
 
 
 async def test_what_the_run_itself_undid_is_no_loss(project: Project) -> None:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from orchcore.journal.file_states import FileStates, NoStateError
 from orchcore.journal.past import Past, PastTurn
@@ -186,11 +186,11 @@ class EditedFiles:
 
 def _is_taken(root: Path, path: str) -> bool:
     """Whether something stands where *path* would be, or in its way: a person's, so it stays."""
-    place = root / path
-    for above in place.relative_to(root).parents:
-        if not (root / above).is_dir() or (root / above).is_symlink():
-            return os.path.lexists(root / above) and above != Path()
-    return os.path.lexists(place)
+    for above in reversed(PurePath(path).parents):  # from the top down
+        place = root / above
+        if above != PurePath() and (place.is_symlink() or not place.is_dir()):
+            return os.path.lexists(place)
+    return os.path.lexists(root / path)
 
 
 def _is_there(folder: str) -> bool:
