@@ -6,6 +6,7 @@ repository is kept as a whole. What git ignores does not count, and neither does
 Files are kept byte by byte: no filter and no line ends of git's are applied.
 """
 
+import asyncio
 import os
 import shutil
 import stat
@@ -13,8 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-
-import anyio
 
 from orchcore.journal.run_folder import made_folder
 from orchcore.results import FileState
@@ -89,7 +88,7 @@ class FileStates:
     index: str = "index"
     _stores: dict[Path, _Store] = field(default_factory=dict[Path, _Store])
     _refused: dict[Path, str] = field(default_factory=dict[Path, str])
-    _one: anyio.Lock = field(default_factory=anyio.Lock)
+    _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def taken(self, cwd: Path) -> FileState:
         """What the files are around *cwd*, from now on kept.
@@ -101,7 +100,7 @@ class FileStates:
             raise NoStateError(self._refused[cwd])
         try:
             async with self._one:
-                with anyio.fail_after(LONGEST_S):
+                async with asyncio.timeout(LONGEST_S):
                     store = await self._store(cwd)
                     return FileState(str(store.root), await _written(store))
         except TimeoutError:
@@ -304,13 +303,22 @@ def _changes(told: str) -> Iterator[tuple[str, tuple[str | None, str | None]]]:
 
 
 async def _git(argv: Iterable[str], cwd: Path, env: Mapping[str, str], given: bytes = b"") -> str:
+    # not anyio's run_process: its first call would cost 50 ms of imports in the event loop
+    pipe = asyncio.subprocess.PIPE
     try:
-        done = await anyio.run_process(
-            ["git", *argv], input=given, check=False, cwd=cwd, env=env, start_new_session=True
-        )
+        process = await asyncio.create_subprocess_exec(
+            *("git", *argv), stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, env=env,
+            start_new_session=True,
+        )  # fmt: skip
     except OSError as error:
         raise NoStateError(f"git cannot be run in {cwd}: {error.strerror}") from error
-    if done.returncode:
-        told = os.fsdecode(done.stderr).strip().splitlines() or [f"exit code {done.returncode}"]
+    try:
+        stdout, stderr = await process.communicate(given)
+    finally:
+        if process.returncode is None:  # cancelled, or too slow
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        told = os.fsdecode(stderr).strip().splitlines() or [f"exit code {process.returncode}"]
         raise NoStateError(f"git: {told[-1]}")
-    return os.fsdecode(done.stdout)
+    return os.fsdecode(stdout)
