@@ -246,7 +246,7 @@ async def _home(cwd: Path, env: Mapping[str, str]) -> _Home:
 async def _written(store: _Store) -> str:
     """The tree of what is there now."""
     changed = set((await store.git(*_LISTED)).split("\0")) - {""}
-    kept = list(_kept(store.root, changed))
+    kept = await asyncio.to_thread(lambda: list(_kept(store.root, changed))) if changed else []
     if kept:
         await store.git(
             "update-index", "--add", "--remove", "--replace", "-z", "--stdin", given=kept
