@@ -3,7 +3,12 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 
+import pytest
+
+from orchcore.cli import early
+from orchcore.cli.early import heed_early
 from orchcore.cli.stopping import Presses, heeding_signals
 from orchcore.execution.control import Control
 
@@ -58,3 +63,22 @@ async def test_ignored_hang_up_stays_ignored() -> None:
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+async def test_what_python_forgot_at_the_start_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ``^C`` that came where nothing can be raised ends the run as soon as there is one."""
+    monkeypatch.setattr("orchcore.cli.early.heard", [])
+    monkeypatch.setattr("orchcore.cli.stopping.heard", early.heard)
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        heed_early()
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        control, told = Control(), list[str]()
+        control.bind(told.append, lambda: None, lambda _: None, told.append)
+        with heeding_signals(control, Screen()):
+            await asyncio.sleep(0.05)
+        assert told == ["SIGINT"]
+    finally:
+        signal.signal(signal.SIGINT, before)

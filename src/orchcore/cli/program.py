@@ -11,6 +11,7 @@ from typing import Any, cast
 import click
 from click.shell_completion import CompletionItem, shell_complete
 
+from orchcore.cli.early import heed_early
 from orchcore.cli.outcomes import exit_code_of
 from orchcore.cli.output import fill_closed_streams, say
 from orchcore.cli.shared_options import COMPLETE_VAR, PROGRAM, TARGETS, OwnProcess
@@ -162,6 +163,7 @@ def run_program() -> None:
     Raises:
         SystemExit: Always.
     """
+    heed_early()
     fill_closed_streams()
     program.main(obj=OwnProcess())
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Literal, Never, Protocol
 
+from orchcore.cli.early import heard
 from orchcore.cli.outcomes import INTERRUPTED
 from orchcore.cli.overtime import Overtime
 from orchcore.execution.control import Control
@@ -76,6 +77,8 @@ def heeding_signals(control: Control, screen: Screen) -> Generator[None]:
     if signal.getsignal(signal.SIGTSTP) is not signal.SIG_IGN:
         before[signal.SIGTSTP] = signal.getsignal(signal.SIGTSTP)
         loop.add_signal_handler(signal.SIGTSTP, lambda: _stop_ourselves(loop, control, screen))
+    for early in heard:
+        loop.call_soon(ear, early, None)
     try:
         yield
     finally:
