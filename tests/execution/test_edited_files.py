@@ -5,15 +5,15 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchcore.agents.invocation import Invocation
-from orchcore.events import Warned
-from orchcore.execution.ports import Ruling
+from orchcore.events import RunEnded, TurnStarted, Warned
+from orchcore.execution.ports import Answer, Question, Ruling
 from orchcore.journal.file_states import FileStates
 from orchcore.journal.past import Past
 from orchcore.planning.drafting import Request
@@ -40,11 +40,15 @@ class Project:
         folder: Of the project.
         kept: Where states are kept.
         edits: What a turn changes, by its prompt: names and texts, or ``None`` for none.
+        approver: Who is asked.
+        pauses: How long a turn takes, by its prompt.
     """
 
     folder: Path
     kept: Path
     edits: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict[str, Any])
+    approver: Any = None
+    pauses: Mapping[str, float] = field(default_factory=dict[str, float])
     asked: list[str] = field(default_factory=list[str])
     _events: list[Any] = field(default_factory=list[Any])
 
@@ -53,7 +57,8 @@ class Project:
     ) -> Rehearsed:
         """One process more; prompts that hold *fails* do not answer."""
 
-        def script(asked: Invocation) -> TurnResult:
+        async def script(asked: Invocation) -> TurnResult:
+            await asyncio.sleep(self.pauses.get(asked.prompt, 0.0))
             for name, text in self.edits.get(asked.prompt, {}).items():
                 self.change(name, text)
             if fails and fails in asked.prompt:
@@ -69,6 +74,7 @@ class Project:
             past=Past.told_by(self._events),
             files=FileStates(self.kept / "files", dict(os.environ)),
             rulings=rulings or {},
+            approver=self.approver,
         ).run()
         self.asked = runner.prompts
         self._events += done.events
@@ -442,3 +448,116 @@ async def test_turns_after_an_edit_that_is_another_one_are_asked_again(project: 
     assert project.asked == ["other"]
     await project.go(body.replace("{second}", "changed").replace("{last}", "other"))
     assert project.asked == ["changed", "third", "other"]
+
+
+async def test_a_turn_that_begins_again_tells_no_look_of_now(project: Project) -> None:
+    """It tells what the files were at first: what another one changed meanwhile is not undone."""
+    body = """
+    @agent(permission="edit")
+    async def one(ai: Agent) -> str:
+        return await ai.ask("one")
+
+    @agent(permission="edit", after=[one])
+    async def two(ai: Agent) -> str:
+        return await ai.ask("two")
+    """
+    project.edits = {"one": {"new/a.py": "a"}}
+    await project.go(body, fails="two")
+    began = [event for event in project._events if isinstance(event, TurnStarted)]
+    first, second = began
+    assert first.files is not None
+    again = replace(second, key="k", files=first.files)
+    early = replace(again, turn="turn-0")
+    events = [event for event in project._events if not isinstance(event, RunEnded)]
+    at = events.index(first)
+    past = Past.told_by([*events[:at], early, *events[at:], again])
+    assert [look for _, look in past.looks][-1] != first.files
+
+
+@pytest.mark.parametrize("cross", ["", ", cross=True"])
+async def test_instances_of_what_an_edit_phase_lists_run_again(
+    project: Project, cross: str
+) -> None:
+    """Their elements are as before, the files are not."""
+    other = ', x: str = each(["x", "y"])' if cross else ""
+    body = f"""
+    @agent(permission="edit")
+    async def implement(ai: Agent) -> list[str]:
+        await ai.ask("{{prompt}}")
+        return ["a", "b"]
+
+    @agent(parallel=1{cross})
+    async def review(ai: Agent, part: str = each(implement){other}) -> str:
+        return await ai.ask(f"review {{part}}")
+
+    @agent
+    async def ship(ai: Agent, said: list[str] = use(review)) -> str:
+        return await ai.ask("ship")
+    """.replace("{{", "{").replace("}}", "}")
+    project.edits = {"good": {"old.py": "good"}, "evil": {"old.py": "evil"}}
+    await project.go(body.replace("{prompt}", "good"), fails="ship")
+    await project.go(body.replace("{prompt}", "evil"), fails="ship")
+    assert len([prompt for prompt in project.asked if "review" in prompt]) == (4 if cross else 2)
+    await project.go(body.replace("{prompt}", "evil"))
+    assert project.asked == ["ship"]
+
+
+async def test_a_revision_is_paid_once(project: Project) -> None:
+    """Whatever it left of the files, who comes after it is not paid again by a resume."""
+    body = """
+    @agent(permission="edit")
+    async def implement(ai: Agent) -> str:
+        await ai.ask(ai.feedback or "first")
+        return "done"
+
+    good = approve(implement, "Good?")
+
+    @agent
+    async def side(ai: Agent, said: str = use(implement)) -> str:
+        return await ai.ask("side")
+
+    @agent
+    async def review(ai: Agent, said: str = use(good)) -> str:
+        return await ai.ask("review")
+
+    @agent
+    async def ship(ai: Agent, said: str = use(review), other: str = use(side)) -> str:
+        return await ai.ask("ship")
+    """
+    project.edits = {"first": {"old.py": "1"}, "better": {"old.py": "2"}}
+    answers = [Answer(approved=False, by="ann", comment="better"), Answer(approved=True, by="ann")]
+
+    class Ann:
+        async def ask(self, question: Question) -> Answer:
+            del question
+            return answers.pop(0)
+
+    project.approver = Ann()
+    await project.go(body, fails="ship")
+    assert sorted(project.asked) == ["better", "first", "review", "ship", "side"]
+    await project.go(body)
+    assert project.asked == ["ship"]
+
+
+async def test_conversations_at_once_leave_the_same_whatever_their_order(project: Project) -> None:
+    """What ended last counts, not what is asked last: nobody pays again for what comes after."""
+    body = """
+    import asyncio
+
+    @agent(permission="edit")
+    async def implement(ai: Agent):
+        await asyncio.gather(ai.using().ask("slow"), ai.using().ask("quick"))
+
+    @agent
+    async def review(ai: Agent, said: Any = use(implement)) -> str:
+        return await ai.ask("review")
+
+    @agent
+    async def ship(ai: Agent, said: str = use(review)) -> str:
+        return await ai.ask("ship")
+    """
+    project.edits = {"slow": {"old.py": "1"}, "quick": {"new/b.py": "2"}}
+    project.pauses = {"slow": 0.1}
+    await project.go(body, fails="ship")
+    await project.go(body)
+    assert project.asked == ["ship"]

@@ -1,5 +1,7 @@
 """A body is another one if anything of the user's that it uses is."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -50,6 +52,12 @@ CHANGES: Mapping[str, tuple[str, tuple[Any, Any]]] = {
     "which list has it": ("A, B = {}\n" + BODY + "(A, B)", ((["a", "b"], ["c"]), (["a"], ["b", "c"]))),
     "how it is nested": ("A = {}\n" + BODY + "A", ([["a"], ["b"]], ["a", "b"])),
 }  # fmt: skip
+ODD = (
+    "class Odd:\n    def __getattr__(self, name): return Odd()\nX = Odd()\n" + BODY + "X",
+    "import xmlrpc.client\nX = xmlrpc.client.ServerProxy('http://127.0.0.1:1')\n" + BODY + "X",
+)
+"""Objects that answer to any name."""
+
 SAME: Mapping[str, tuple[str, tuple[Any, Any]]] = {
     "a comment": (BODY + "1  # {}\n", ("a", "b")),
     "a docstring": ("async def body():\n    '''{}'''\n    return 1", ("a", "b")),
@@ -85,6 +93,40 @@ def test_what_counts(loaded: Any, name: str) -> None:
     text, (one, other) = CHANGES[name]
     assert loaded(text, one) != loaded(text, other)
     assert loaded(text, one) == loaded(text, one)
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_objects_that_answer_to_any_name(loaded: Any, text: str) -> None:
+    """They are no endless walk."""
+    assert loaded(text, 0)
+
+
+def test_sets_are_the_same_in_every_process(tmp_path: Path) -> None:
+    """Whatever the order of what they hold, which hashes make."""
+    (tmp_path / "orchfile.py").write_text(
+        "import enum\nfrom dataclasses import dataclass\n"
+        "class Sev(enum.Enum):\n    HIGH = 'high'\n    LOW = 'low'\n"
+        "@dataclass(frozen=True)\nclass Rule:\n    name: str\n"
+        "ALLOWED = frozenset({Sev.HIGH, Sev.LOW, Rule('a'), Rule('b'), 'c', 'd'})\n"
+        "async def body():\n    return ALLOWED\n"
+    )
+    code = (
+        "import sys; sys.path.insert(0, '.'); import orchfile; from pathlib import Path\n"
+        "from orchcore.planning.fingerprint import fingerprint\n"
+        "print(fingerprint(orchfile.body, Path.cwd()))"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(1, 6)
+    }
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("name", SAME)

@@ -56,6 +56,7 @@ class RunStarted:
         budget_usd: What the run may cost; ``None``: no limit.
         secrets: Names of the variables whose values are masked wherever the run is shown.
         resumes: How many processes worked on it before this one.
+        files: What the files are where agents of those could edit, as far as they are kept.
     """
 
     at: float
@@ -68,6 +69,7 @@ class RunStarted:
     budget_usd: float | None = None
     secrets: tuple[str, ...] = ()
     resumes: int = 0
+    files: tuple[FileState, ...] = ()
     schema_version: int = SCHEMA_VERSION
     kind: Literal["run_started"] = "run_started"
 
@@ -208,6 +210,7 @@ class ApprovalGiven:
         digest: Of the value that was seen.
         edited: The value that goes on in its place, as JSON; ``None``: that one itself.
         comment: What is to be revised before it is asked again; empty: nothing.
+        left: What revisions of it left of the files, if they could edit: a digest.
     """
 
     at: float
@@ -217,6 +220,7 @@ class ApprovalGiven:
     digest: str = ""
     edited: str | None = None
     comment: str = ""
+    left: str = ""
     kind: Literal["approval_given"] = "approval_given"
 
 

@@ -59,3 +59,20 @@ class Accounts:
             return failure
         detail = f"{failure.detail}; its account met a limit {ago_s:.0f} s ago"
         return replace(failure, kind="overloaded", detail=detail)
+
+
+_ANSWERS = frozenset[FailureKind](
+    {"invalid_output", "turn_limit", "output_limit", "refused", "permission_denied", "empty_output"}
+)
+"""Failures of turns whose account did answer."""
+
+
+def is_answer(failure: Failure | None) -> bool:
+    """Whether the account answered a turn that ended with *failure*."""
+    return failure is None or failure.kind in _ANSWERS
+
+
+def lifted(failure: Failure) -> bool:
+    """Whether *failure* is a limit of which is told when it is lifted."""
+    told = failure.retry_after_s is not None or failure.resets_at is not None
+    return failure.kind in LIMITS and told

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from orchcore.agents.commands import CommandRequest, run_command
 from orchcore.collection.reach import own_parameters
-from orchcore.declarations.body import CommandLine, Node
+from orchcore.declarations.body import RAISED, CommandLine, Node
 from orchcore.declarations.edges import UNSET, Marker, Param
 from orchcore.declarations.nodes import Callee
 from orchcore.errors import OrchcoreError, Problem
@@ -26,7 +26,7 @@ from orchcore.execution.commanding import last_lines, program_name, unchecked
 from orchcore.execution.endings import Missing
 from orchcore.execution.halting import HaltError, lost
 from orchcore.execution.handle import Conversation, Counter
-from orchcore.execution.keys import Key, NoDigestError, value_digest
+from orchcore.execution.keys import Key, value_digest
 from orchcore.execution.limits import Deadline, waiting, working
 from orchcore.execution.lineage import left_by
 from orchcore.execution.memory import SCOPE, Scope
@@ -235,7 +235,7 @@ class RunningBody:
         if known is not None and kept is not None and not again:
             self._attempt.asked.update(turn.begun.key for turn in edits)
             if edits:
-                self._attempt.spent.left = left_by(edits[-1])
+                self._attempt.spent.leave(left_by(edits[-1]), edits[-1].over.at)
             self._end(began, None, value=known.value, reused=True, digest=known.digest)
             return kept.value
         try:
@@ -252,12 +252,13 @@ class RunningBody:
     ) -> tuple[str, str]:
         """The scope of a step that is called like this, and the key of what it gives."""
         scope = SCOPE.get()
+        folder = self._scene.plan.folder
         try:
-            digest = value_digest([list(args), dict(kwargs)], self._scene.plan.folder)
-        except NoDigestError:
+            digest = value_digest([list(args), dict(kwargs)], folder)
+            code = fingerprint(step.spec.fn, folder)
+        except RAISED:  # nothing has a digest that the user's own objects do not allow
             return f"{scope.name}/{step.name}#{self._paths[step.name] + 1}", ""
         place = scope.key({"step": step.name, "args": digest}).digest
-        code = fingerprint(step.spec.fn, self._scene.plan.folder)
         return place, Key.of({"place": place, "code": code}).digest
 
     def _known(self, key: str, cwd: Path | None) -> SubStepEnded | None:

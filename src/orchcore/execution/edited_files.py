@@ -103,6 +103,12 @@ class EditedFiles:
         if files is not None:
             self._looks.append((self._process, files))
 
+    async def first_look(self) -> tuple[FileState, ...]:
+        """What the files are before this process has done anything."""
+        found = await self.last_look()
+        self._looks += [(self._process, files) for files in found]
+        return found
+
     async def last_look(self) -> tuple[FileState, ...]:
         """What the files are now wherever a turn of the run could edit."""
         places = {_root(turn): Path(turn.begun.cwd) for turn in self._edits if _root(turn)}

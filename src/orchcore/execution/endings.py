@@ -23,6 +23,7 @@ class Spent:
     folder: str = ""
     left: str = ""
     """What its turns left of the files, if they could edit: one text for one state of them."""
+    left_at: float = 0.0
     uncached: bool = False
     """Whether a turn edited, or did not run here: then what it all rests on is not known."""
     models: dict[str, str] = field(default_factory=dict[str, str])
@@ -39,6 +40,11 @@ class Spent:
     def known_usd(self) -> float | None:
         """The cost, or ``None`` if no turn had a price."""
         return self.cost_usd if self.priced else None
+
+    def leave(self, left: str, at: float) -> None:
+        """*left* is what the files were *at* that time; the latest counts, in whatever order."""
+        if left and at >= self.left_at:
+            self.left, self.left_at = left, at
 
     def add(self, other: Spent) -> None:
         """Adds the sums of *other*."""

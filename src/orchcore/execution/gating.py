@@ -128,6 +128,7 @@ class Gatekeeper:
         self, cell: Cell, asked: _Asked, known: Answer | ApprovalGiven | None, before: str
     ) -> Answer | None:
         if isinstance(known, ApprovalGiven):
+            cell.spent.leave(known.left, known.at)
             return Answer(known.approved, known.by, known.edited, known.comment)
         if known is not None:
             await self._given(cell, asked, known)
@@ -206,7 +207,7 @@ class Gatekeeper:
 
     async def _given(self, cell: Cell, asked: _Asked, answer: Answer) -> None:
         told = (answer.approved, answer.by, asked.digest, answer.edited, answer.comment)
-        await self._journalist.commit(ApprovalGiven(time.time(), cell.id, *told))
+        await self._journalist.commit(ApprovalGiven(time.time(), cell.id, *told, cell.spent.left))
 
     def _paused(self, cell: Cell, asked: _Asked) -> Ending:
         run = self._around.folders.id

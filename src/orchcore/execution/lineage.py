@@ -32,6 +32,10 @@ class Lineage:
         """These are the run's nodes."""
         self._cells = {cell.id: cell for cell in cells}
 
+    def settle(self, cell: Cell) -> None:
+        """*cell* is over: what it left is fixed, whatever a revision makes of it later."""
+        self._known[cell.id] = self._after(cell)
+
     def before(self, cell: Cell) -> str:
         """What was left of the files before *cell*; empty if nothing edited them."""
         found = [self._after(one) for need in cell.node.needs for one in self._needed(cell, need)]
@@ -40,12 +44,11 @@ class Lineage:
 
     def _after(self, cell: Cell) -> str:
         """What was left of the files after *cell*, which is over."""
-        if cell.id not in self._known:
-            own = [self._after(one) for one in cell.instances.values()]
-            told = [self.before(cell), cell.spent.left, *own]
-            told = [left for left in told if left]
-            self._known[cell.id] = text_digest(" ".join(told)) if told else ""
-        return self._known[cell.id]
+        if cell.id in self._known:
+            return self._known[cell.id]
+        own = [self._after(one) for one in cell.instances.values()]
+        told = [left for left in (self.before(cell), cell.spent.left, *own) if left]
+        return text_digest(" ".join(told)) if told else ""
 
     def _needed(self, cell: Cell, need: str) -> Iterator[Cell]:
         """What *cell* gets of the node *need*: of a fan-out all of it, or its own element."""
@@ -57,5 +60,7 @@ class Lineage:
         if not elements or cell.shape is None or not isinstance(source.node.declared, Node):
             yield source
             return
-        label = f"{need}:{cell.shape.label}"
-        yield from (one for one in source.instances.values() if one.id == label)
+        # the label of a crossed fan-out's instance is made of those of its elements
+        labels = {cell.shape.label, *cell.shape.label.split(",")}
+        mine = [one for one in source.instances.values() if one.shape and one.shape.label in labels]
+        yield from mine or [source]

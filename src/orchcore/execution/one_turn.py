@@ -21,6 +21,7 @@ from orchcore.events import (
     TurnStarted,
     UsageReported,
 )
+from orchcore.execution.accounts import is_answer, lifted
 from orchcore.execution.asking import Attempt, Office, Order, Told, invocation_of
 from orchcore.execution.budget import Claim, Held
 from orchcore.execution.caching import asked_as
@@ -31,7 +32,7 @@ from orchcore.execution.listening import LAST_LINES, Listening
 from orchcore.execution.shielding import finished
 from orchcore.execution.standing_in import closed_s, governor_of, scope_of
 from orchcore.journal.past import PastTurn
-from orchcore.results import LIMITS, Failure, FailureKind, FileState, Turn, TurnResult, Usage
+from orchcore.results import Failure, FailureKind, FileState, Turn, TurnResult, Usage
 
 PAUSED_LOOK_S = 0.2
 
@@ -71,13 +72,14 @@ class OneTurn:
                 with waiting():
                     await self._until_continued()
                     entered = await self._governor.enter(scope, self._tell_wait)
+                self._has_waited()
             except _ClosedError as error:
                 failure = Failure("rate_limited", "its account is closed", error.left_s)
                 return self._not_begun(failure)
             well = False
             try:
                 told = await self._admitted(entered)
-                well = told is not None and _is_answer(told.result.failure)
+                well = told is not None and is_answer(told.result.failure)
             finally:
                 self._governor.leave(entered, well=well)
             if told is not None:
@@ -107,6 +109,12 @@ class OneTurn:
     @property
     def _governor(self) -> Governor:
         return governor_of(self.office, self.order.choice)
+
+    def _has_waited(self) -> None:
+        """It may go on: what it waits for from now on is no limit."""
+        if self._waits_since is not None:
+            self.waited_s = self.office.around.clock.boot() - self._waits_since
+            self._waits_since = None
 
     def _tell_wait(self, seconds: float) -> None:
         clock = self.office.around.clock
@@ -164,7 +172,7 @@ class OneTurn:
         answer: str | None = None
         if result.failure is None:
             result, answer = order.asked.read(result)
-        booked_usd, answered = None, _is_answer(result.failure)
+        booked_usd, answered = None, is_answer(result.failure)
         if held is None:
             await self.office.treasury.book(self._claim(), result.cost_usd)
         else:
@@ -196,7 +204,7 @@ class OneTurn:
         self.office.memory.keep(begun, over)
         self.office.files.saw(over.files)
         if answered and begun.permission != "read-only":
-            attempt.spent.left = left_by(PastTurn(begun, over))
+            attempt.spent.leave(left_by(PastTurn(begun, over)), over.at)
             self.office.files.add(PastTurn(begun, over))
         turn = turn_of(result, Path(begun.folder), simulated=simulated)
         return Told(result, turn, begun.key, order.choice)
@@ -366,28 +374,11 @@ class OneTurn:
             spent.cost_usd += result.cost_usd
 
 
+@dataclass
 class _ClosedError(Exception):
     """The account is closed for *left_s*, which is more than the turn may wait."""
 
-    def __init__(self, left_s: float) -> None:
-        super().__init__()
-        self.left_s = left_s
-
-
-_ANSWERS = frozenset[FailureKind](
-    {"invalid_output", "turn_limit", "output_limit", "refused", "permission_denied", "empty_output"}
-)
-"""Failures of turns whose account did answer."""
-
-
-def _is_answer(failure: Failure | None) -> bool:
-    return failure is None or failure.kind in _ANSWERS
-
-
-def lifted(failure: Failure) -> bool:
-    """Whether *failure* is a limit of which is told when it is lifted."""
-    told = failure.retry_after_s is not None or failure.resets_at is not None
-    return failure.kind in LIMITS and told
+    left_s: float
 
 
 def turn_of(result: TurnResult, folder: Path, *, simulated: bool = False) -> Turn:

@@ -70,11 +70,13 @@ class Reuse:
                 parts["model"] = choice.model or ""
             if told := "".join(self._of_steps(node, own)):
                 parts["agents of steps"] = text_digest(told)
+            parts["code"] = fingerprint(cast("Node", node.declared).spec.fn, self._plan.folder)
         except NoDigestError as error:
             return Key("", {NO_DIGEST: str(error)})
         except OrchcoreError:  # its attempt will say so
             return Key("", {NO_DIGEST: "agent"})
-        parts["code"] = fingerprint(cast("Node", node.declared).spec.fn, self._plan.folder)
+        except RAISED as error:  # objects of the user's that the code names may raise anything
+            return Key("", {NO_DIGEST: f"code, {type(error).__name__}"})
         return Key.of(parts)
 
     def told(self, cell: Cell, key: Key, ending: Ending) -> Ending:
@@ -114,7 +116,7 @@ class Reuse:
         if not same:  # of another type, or a file that has changed
             return None
         cell.spent.simulated |= kept.simulated
-        cell.spent.left = kept.key_parts.get(LEFT, "")
+        cell.spent.leave(kept.key_parts.get(LEFT, ""), kept.at)
         return Ending(
             "reused",
             value,

@@ -63,7 +63,7 @@ async def play(plan: Plan, around: Surroundings, control: Control) -> Played:
         asyncio.CancelledError: Cancelled; every agent's tree is gone and resources are closed.
     """
     run = _Run(plan, around, control)
-    run.begin()
+    run.begin(await run.office.files.first_look())
     loop = asyncio.get_running_loop()
     nodes = loop.create_task(run.scheduler.run(), name="nodes")
     try:
@@ -149,7 +149,7 @@ class _Run:
         self.gatekeeper = Gatekeeper(around, self.journalist, memory, plan.folder)
         self.scheduler = Scheduler(plan, self.scene, self.gatekeeper, around.fail_limit)
 
-    def begin(self) -> None:
+    def begin(self, files: tuple[FileState, ...]) -> None:
         """Says what is about to run, and lets others end it."""
         secrets = {spec.name for spec in self.plan.specs if spec.secret}
         self.journalist.say(
@@ -168,6 +168,7 @@ class _Run:
                 secrets=self.around.secrets,
                 budget_usd=self.plan.budget_usd,
                 resumes=self.around.past.processes,
+                files=files,
             )
         )
         self.control.bind(self._stop, self._hurry, self._suspend, self.journalist.warn)

@@ -104,6 +104,7 @@ class Scheduler:
             else:
                 self._journalist.say(event)
         finally:
+            self._scene.reuse.lineage.settle(cell)
             _settle(cell, ending)
         self._count(cell, ending)
 
@@ -170,6 +171,7 @@ class Scheduler:
             reason = f"the revision of {cell.id} {again.state}: {again.reason}"
             return Ending("failed", reason=reason, failure=again.failure)
         cell.session = again.session
+        gate.spent.leave(cell.spent.left, cell.spent.left_at)
         await self._journalist.commit(_event(cell, again))
         found = through(source, Value(again.value))
         return found.ending() if isinstance(found, Missing) else replace(again, value=found.value)

@@ -13,12 +13,13 @@ from typing import Protocol
 from orchcore.agents.pricing import priced
 from orchcore.errors import UsageError
 from orchcore.events import AgentEvent, TurnReused, TurnStarted
+from orchcore.execution.accounts import lifted
 from orchcore.execution.asking import Asked, Attempt, Office, Order, Resumed, Told, invocation_of
 from orchcore.execution.choosing import Choice
 from orchcore.execution.keys import agent_digest, text_digest
 from orchcore.execution.lineage import left_by
 from orchcore.execution.memory import SCOPE
-from orchcore.execution.one_turn import OneTurn, lifted, turn_of
+from orchcore.execution.one_turn import OneTurn, turn_of
 from orchcore.execution.salvaging import Salvaged, salvaged
 from orchcore.execution.standing_in import StandIns, closed_s
 from orchcore.journal.past import PastTurn
@@ -202,7 +203,7 @@ class TurnDesk:
         attempt.spent.reused += 1
         attempt.spent.uncached = True
         if _edits(past):
-            attempt.spent.left = left_by(past)
+            attempt.spent.leave(left_by(past), over.at)
         attempt.spent.folder = past.begun.folder
         place = (attempt.node, attempt.number, order.name, order.choice.name, past.begun.folder)
         event = TurnReused(time.time(), *place, over.cost_usd, over.simulated)

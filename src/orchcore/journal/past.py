@@ -187,10 +187,8 @@ class _Reading:
                 pass
 
     def _process(self, event: RunStarted | RunEnded) -> None:
-        if isinstance(event, RunStarted):
-            self.processes += 1
-        else:
-            self.looks += [(self.processes, files) for files in event.files]
+        self.processes += isinstance(event, RunStarted)
+        self.looks += [(self.processes, files) for files in event.files]
 
     def _approval(self, event: ApprovalAsked | ApprovalGiven) -> None:
         if isinstance(event, ApprovalAsked):
@@ -201,7 +199,8 @@ class _Reading:
 
     def _turn(self, event: TurnStarted | TurnEnded) -> None:
         place = (str(self.processes), event.node, str(event.attempt), event.turn)
-        if event.files is not None:
+        began_before = isinstance(event, TurnStarted) and event.key in self.before
+        if event.files is not None and not began_before:  # else it is a look of that time
             self.looks.append((self.processes, event.files))
         if isinstance(event, TurnStarted):
             self.turns_open[place] = event

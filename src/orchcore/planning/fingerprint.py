@@ -116,7 +116,7 @@ class _Walk:
             for name, named in _named(value):
                 yield name
                 yield from self._of_named(named, value.__code__)
-        elif wrapped := getattr(value, "__wrapped__", None):
+        elif wrapped := inspect.getattr_static(value, "__wrapped__", None):
             yield from self.parts(wrapped)
 
     def _of_named(self, value: object, code: CodeType) -> Iterator[str]:
@@ -133,8 +133,15 @@ class _Walk:
         """Its items, with marks that tell where it begins and how long it is."""
         items: list[object] = list(value.items() if issubclass(type(value), _MAPPINGS) else value)
         yield f"{type(value).__name__} {len(items)}"
-        parts = [" ".join(self.parts(item)) for item in items]
-        yield from sorted(parts) if issubclass(type(value), _UNORDERED) else parts
+        if not issubclass(type(value), _UNORDERED):
+            for item in items:
+                yield from self.parts(item)
+            return
+        walks = [_Walk(self.folder, dict(self.seen)) for _ in items]  # none knows of another
+        pairs = zip(walks, items, strict=True)
+        yield from sorted("\0".join(walk.parts(item)) for walk, item in pairs)
+        for walk in walks:
+            self.seen.update(walk.seen)
 
     def _of_method(self, value: object) -> Iterator[str]:
         for name in ("fget", "fset", "fdel", "__func__", "__self__"):
@@ -173,7 +180,8 @@ class _Walk:
         if id(value) in self.seen:
             return
         self.seen[id(value)] = value
-        if wrapped := getattr(value, "__wrapped__", None):  # as of ``functools.cache``
+        # as of ``functools.cache``; statically: an object may answer to any name
+        if wrapped := inspect.getattr_static(value, "__wrapped__", None):
             yield from self.parts(wrapped)
         elif is_dataclass(value):
             yield from self.parts(type(value))
