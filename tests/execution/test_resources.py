@@ -256,7 +256,7 @@ async def test_resources_are_closed_when_the_run_is_ended(tmp_path: Path) -> Non
     """
     control = Control()
     rehearsed = rehearsal(tmp_path, body)
-    asyncio.get_running_loop().call_later(0.1, lambda: control.stop("SIGINT"))
+    asyncio.get_running_loop().call_later(0.8, lambda: control.stop("SIGINT"))
     done = await rehearsed.run(control)
     assert sorted(done.values["quick"]) == ["-own", "-slow", "-whole"]
     assert done.exit_code == 2

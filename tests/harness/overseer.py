@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import sys
+from contextlib import suppress
 
 import psutil
 
@@ -36,7 +37,8 @@ def main() -> None:
             break
     while psutil.Process().children():
         for process in psutil.Process().children(recursive=True):
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         reap()
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -97,7 +97,8 @@ def _hostile(folder: Path) -> Generator[tuple[Project, Subreaper]]:
 
 def _kill_all(pids: Iterable[int]) -> None:
     for pid in list(pids):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # one that was killed may have taken it along
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_exit_status_of_a_killed_program(tmp_path: Path) -> None:
