@@ -56,34 +56,40 @@ def clean_command(
     kept = [_Kept(run, _size_bytes(run.folder.path)) for run in runs(project)]
     cache = CacheFiles(project.path / CACHE_NAME)
     if older_than is None and keep is None:
-        say_lines(_report(kept, project.path))
-        say_lines(_report_of(cache))
+        say_lines((*_report(kept, project.path), *_report_of(cache)))
         return
-    old = _chosen(kept, older_than, keep)
-    for one in old:
-        if not dry_run:
+    before = _before(older_than)
+    old = _chosen(kept, before, keep)
+    results = [] if older_than is None else _older(cache, before)
+    if not dry_run:
+        for one in old:
             _remove(one.run.folder)
+        for path in results:
+            path.unlink(missing_ok=True)
     verb = "would be removed" if dry_run else "removed"
     room = _shown(sum(one.size_bytes for one in old))
     say_lines(f"{verb}: {one.run.id}  {_shown(one.size_bytes)}" for one in old)
     paused = sum(one.run.exit_code == _PAUSED for one in kept)
     stay = f"; {paused} are paused and stay" if paused else ""
     say(f"{len(old)} of {len(kept)} runs {verb}, {room}{stay}\n")
-    if older_than is not None:
-        before = time.time() - duration_s(older_than)
-        results = [path for path in cache.kept() if _changed_at(path) <= before]
-        for path in () if dry_run else results:
-            path.unlink(missing_ok=True)
-        if results:
-            say(f"{len(results)} cached results {verb}\n")
+    if results:
+        say(f"{len(results)} cached results {verb}\n")
 
 
-def _chosen(kept: list[_Kept], older_than: str | None, keep: int | None) -> list[_Kept]:
-    """Those to be removed; *kept* has the latest first."""
+def _before(older_than: str | None) -> float:
+    """What is older than this unix time is old enough."""
     try:
-        before = time.time() - (0.0 if older_than is None else duration_s(older_than))
+        return time.time() - (0.0 if older_than is None else duration_s(older_than))
     except ValueError as error:
         raise UsageError(Problem("usage", f"--older-than {older_than}: {error}")) from None
+
+
+def _older(cache: CacheFiles, before: float) -> list[Path]:
+    return [path for path in cache.kept() if _changed_at(path) <= before]
+
+
+def _chosen(kept: list[_Kept], before: float, keep: int | None) -> list[_Kept]:
+    """Those to be removed; *kept* has the latest first."""
     return [
         one
         for one in kept[keep or 0 :]

@@ -152,9 +152,7 @@ class TurnDesk:
                 first = stand_ins.asked(first, order.choice.name)
                 order = replace(order, name=self._name(), asked=first)
                 continue
-            if failure is None or not (failure.kind == "rate_limited" or lifted(failure)):
-                return told
-            if failure.kind == "overloaded" or not limit_s:  # is for retries
+            if failure is None or not limit_s or not _waited_for(failure):
                 return told
             again = replace(order, name=self._name(), asked=_after_limit(order, told))
             order = self._instead(again, stand_ins, first)
@@ -248,6 +246,11 @@ def _named(stand_ins: StandIns, name: str) -> Choice | None:
         return stand_ins.named(name)
     except UsageError:
         return None
+
+
+def _waited_for(failure: Failure) -> bool:
+    """Whether *failure* is a limit that a wait mends; ``overloaded`` is for retries."""
+    return failure.kind == "rate_limited" or (failure.kind == "quota" and lifted(failure))
 
 
 def _too_long(failure: Failure, until: float, limit_s: float) -> Failure:
