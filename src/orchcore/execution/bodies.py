@@ -202,15 +202,15 @@ class RunningBody:
         began = self._begin("command", program_name(line.argv), shlex.join(line.argv), key)
         known = None if line.rerun else self._known(key, request.cwd)
         if known is not None:
-            self._end(began, None, value=known.value, exit_code=known.exit_code, reused=True)
+            await self._end(began, None, value=known.value, exit_code=known.exit_code, reused=True)
             return COMPLETED.validate_json(known.value or "")
         try:
             done = await self._in_slot(request)
         except BaseException as error:
-            self._end(began, failure_of(error))
+            await self._end(began, failure_of(error))
             raise
         failure = unchecked(done) if line.check else None
-        self._end(began, failure, value=recorded(done), exit_code=done.exit_code)
+        await self._end(began, failure, value=recorded(done), exit_code=done.exit_code)
         if failure is not None:
             self._attempt.spent.last_lines = last_lines(done)
             raise TurnFailed(failure)
@@ -236,15 +236,15 @@ class RunningBody:
             self._attempt.asked.update(turn.begun.key for turn in edits)
             if edits:
                 self._attempt.spent.leave(left_by(edits[-1]), edits[-1].over.at)
-            self._end(began, None, value=known.value, reused=True, digest=known.digest)
+            await self._end(began, None, value=known.value, reused=True, digest=known.digest)
             return kept.value
         try:
             value = await self._retried(step, options, args, filled, place)
         except BaseException as error:
-            self._end(began, failure_of(error))
+            await self._end(began, failure_of(error))
             raise
         digest = digest_or_nothing(value, self._scene.plan.folder)
-        self._end(began, None, value=stored(value, None), digest=digest)
+        await self._end(began, None, value=stored(value, None), digest=digest)
         return value
 
     def _place(
@@ -386,14 +386,13 @@ class RunningBody:
         self._scene.office.journalist.say(started)
         return path, time.monotonic()
 
-    def _end(
-        self,
-        began: tuple[str, float],
-        failure: Failure | None,
-        **told: Any,
-    ) -> None:
+    async def _end(self, began: tuple[str, float], failure: Failure | None, **told: Any) -> None:
         path, since = began
         ended = SubStepEnded(
             time.time(), self._attempt.node, self._attempt.number, path, time.monotonic() - since
         )
-        self._scene.office.journalist.say(replace(ended, failure=failure, **told))
+        ended = replace(ended, failure=failure, **told)
+        if failure is None and not ended.reused:  # a body builds on it
+            await self._scene.office.journalist.commit(ended)
+        else:
+            self._scene.office.journalist.say(ended)
